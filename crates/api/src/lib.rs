@@ -1,0 +1,1 @@
+//! HTTP: the intake of legs.

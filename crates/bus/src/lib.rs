@@ -1,0 +1,1 @@
+//! A partitioned log with atomic consume-process-produce; knows no domain type.

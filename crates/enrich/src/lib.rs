@@ -1,0 +1,1 @@
+//! Enrichment of records over read-only tables; today the zone.

@@ -1,0 +1,1 @@
+//! Dialects of switches: bytes in, leg records and rejects out.

@@ -1,0 +1,44 @@
+//! Which switch speaks: the name in configuration, paths and the command line.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A dialect that `ingest` reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Dialect {
+    /// Leg records, format 1 (sessions.md 1).
+    #[default]
+    Native,
+    /// FreeSWITCH `mod_json_cdr` documents.
+    FreeswitchCdr,
+}
+
+impl Dialect {
+    /// Every dialect, in the order of help texts.
+    pub const ALL: [Self; 2] = [Self::Native, Self::FreeswitchCdr];
+
+    /// The name as written in configuration and on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::FreeswitchCdr => "freeswitch-cdr",
+        }
+    }
+}
+
+impl fmt::Display for Dialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl std::str::FromStr for Dialect {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|dialect| dialect.name() == text);
+        found.ok_or_else(|| format!("unknown dialect {text:?}; known are native, freeswitch-cdr"))
+    }
+}

@@ -1,0 +1,36 @@
+//! The words that all stages share: ids, legs, records, envelopes, triggers, deliveries, units.
+//!
+//! Values are valid by construction: what is parsed here needs no second check inside. This crate does no
+//! IO, reads no clock, and holds no rule of any stage. An empty text says nothing and is never stored as
+//! "present but empty".
+
+mod call_event;
+mod cdr;
+mod delivery;
+mod dialect;
+mod envelope;
+mod id;
+mod leg;
+mod leg_record;
+mod tenant;
+mod time;
+mod trigger;
+
+pub use call_event::{CallEvent, CallEventKind};
+pub use cdr::{CallDirection, CallType, Cdr, Cli, DirectoryMatch, Faces, Rate};
+pub use delivery::{Delivery, DeliveryId};
+pub use dialect::Dialect;
+pub use envelope::{Context, Envelope, EnvelopeError, Reason, State, Stretch};
+pub use id::{AttemptId, InvalidKey, LegId, PbxKey, SessionId, TenantId, TenantKey, TriggerId};
+pub use leg::{
+    Bridge, Fields, Hold, Leg, LegDirection, NumberName, Park, Rating, Route, Service, ServiceStay, Side,
+};
+pub use leg_record::{EventReport, LegEvent, LegRecord, LegReport, Report};
+pub use tenant::{Pbx, Tenant, Thresholds};
+pub use time::{InvalidTime, Timestamp};
+pub use trigger::{
+    Auth, EventName, Filter, Format, Method, Payload, RetryOn, Revisions, Success, Trigger, WhileDown,
+};
+
+/// A text where empty means absent. One word less than a `String`, and never grown.
+pub type Text = Box<str>;

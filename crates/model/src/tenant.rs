@@ -1,0 +1,76 @@
+//! Tenants and switches as configured (architecture.md, Tenants and switches).
+
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
+
+use crate::{Dialect, PbxKey, TenantId, TenantKey, Text};
+
+/// Whose calls they are: a node of the reseller tree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Tenant {
+    /// As switches write it.
+    pub key: TenantKey,
+    /// As payloads write it.
+    pub id: TenantId,
+    /// For people.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub name: Text,
+    /// The reseller above; none = a root.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<TenantKey>,
+    /// Zone of its records where neither leg nor pbx says; none = UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<Tz>,
+    /// ISO 3166 alpha-2, in which its numbers are read; empty = numbers stay as received.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub region: Text,
+    /// What counts as short.
+    #[serde(default)]
+    pub thresholds: Thresholds,
+}
+
+/// Borders of the flags `aban` and `short` (sessions.md 4.1), in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct Thresholds {
+    /// A lost call that rang less is `aban`.
+    pub short_ring: u32,
+    /// An answered call with less talk is `short`.
+    pub short_talk: u32,
+}
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        Self { short_ring: 5, short_talk: 10 }
+    }
+}
+
+/// A communications platform.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Pbx {
+    /// As legs and paths write it.
+    pub key: PbxKey,
+    /// Printed as `pbxId` when given; else the key is.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub guid: Text,
+    /// Printed as `pbxName`.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub name: Text,
+    /// Its one tenant; none = it serves several, and each leg names its own (`multi`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<TenantKey>,
+    /// Zone of its records where no leg says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<Tz>,
+    /// Region in which its numbers are read, before the tenant's.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub region: Text,
+    /// What it speaks.
+    #[serde(default)]
+    pub dialect: Dialect,
+    /// The environment it belongs to (live-events.md).
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub environment: Text,
+}

@@ -1,0 +1,246 @@
+//! A trigger as configured (triggers-and-delivery.md 1): what fires, when, and where to.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::{Text, TriggerId};
+
+/// What a tenant configures to be told of its calls.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Trigger {
+    /// Made by the server.
+    pub id: TriggerId,
+    /// For people.
+    pub name: Text,
+    /// Disabled: nothing fires.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    /// Why the system switched it off; empty = it did not.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub disabled_reason: Text,
+    /// Fires, but deliveries are owed until it is resumed.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub paused: bool,
+    /// What fires it.
+    #[serde(default)]
+    pub event: EventName,
+    /// All must hold; empty = every session.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub filters: Vec<Filter>,
+    /// One request per call, or also one per correction.
+    #[serde(default)]
+    pub revisions: Revisions,
+    /// Where to. May hold secrets: never printed whole.
+    pub url: Text,
+    /// How.
+    #[serde(default)]
+    pub method: Method,
+    /// Body of POST and PUT.
+    #[serde(default)]
+    pub format: Format,
+    /// Style of the payload.
+    #[serde(default)]
+    pub payload: Payload,
+    /// Static additions to the payload.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub custom_data: BTreeMap<Text, Text>,
+    /// Static headers. Values may be secrets: never printed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<Text, Text>,
+    /// How we identify ourselves to the receiver.
+    #[serde(default, skip_serializing_if = "Auth::is_none")]
+    pub auth: Auth,
+    /// `whsec_…`, signs by Standard Webhooks; the newest first, at most two.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<Text>,
+    /// Tries after the first, 0–10.
+    #[serde(default = "one")]
+    pub retries: u8,
+    /// After which failures.
+    #[serde(default)]
+    pub retry_on: RetryOn,
+    /// What counts as delivered.
+    #[serde(default)]
+    pub success: Success,
+    /// What happens while the receiver is down.
+    #[serde(default)]
+    pub while_down: WhileDown,
+    /// Fires for every tenant below the owner too.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub include_subaccounts: bool,
+    /// Fires only for these; empty = all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub environments: Vec<Text>,
+    /// Requests per second of the lane; none = no limit of ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<u32>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn one() -> u8 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// What can fire a trigger; more names come with live events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub enum EventName {
+    /// The session record is ready, or corrected.
+    #[default]
+    #[serde(rename = "call.completed")]
+    CallCompleted,
+    /// The system switched a trigger off.
+    #[serde(rename = "trigger.disabled")]
+    TriggerDisabled,
+}
+
+/// One condition, as written.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Filter {
+    /// A key of the record, `tags.<key>`, `directoryMatches.<key>`, or a derived field.
+    pub field: Text,
+    /// The operator.
+    pub op: Text,
+    /// Its value as written, so that a decimal stays exact; none for `exists`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<Box<RawValue>>,
+    /// The exact complement.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub not: bool,
+    /// Turns folding off.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub case_sensitive: bool,
+}
+
+/// Whether corrections are told too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Revisions {
+    /// One request per call.
+    #[default]
+    First,
+    /// One per revision; also when a revision no longer matches.
+    All,
+}
+
+/// The HTTP method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+#[expect(missing_docs, reason = "the names are HTTP's")]
+pub enum Method {
+    Get,
+    #[default]
+    Post,
+    Put,
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+        })
+    }
+}
+
+/// The body of POST and PUT.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// `application/json`.
+    #[default]
+    Json,
+    /// `application/x-www-form-urlencoded`.
+    Form,
+}
+
+/// The style of the payload; `kazoo` and `template` come with live events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Payload {
+    /// Seed 002.
+    #[default]
+    Session,
+}
+
+/// How we identify ourselves to the receiver.
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "kind", deny_unknown_fields)]
+pub enum Auth {
+    /// Not at all.
+    #[default]
+    None,
+    /// RFC 7617.
+    #[expect(missing_docs, reason = "RFC 7617's own names")]
+    Basic { user: Text, password: Text },
+    /// RFC 6750.
+    #[expect(missing_docs, reason = "RFC 6750's own name")]
+    Bearer { token: Text },
+}
+
+impl Auth {
+    /// Nothing is configured.
+    pub fn is_none(&self) -> bool {
+        matches!(self, Self::None)
+    }
+}
+
+/// Never prints a secret.
+impl fmt::Debug for Auth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::Basic { .. } => "Basic(…)",
+            Self::Bearer { .. } => "Bearer(…)",
+        })
+    }
+}
+
+/// After which failures a delivery is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RetryOn {
+    /// Every failure.
+    #[default]
+    Any,
+    /// Transport errors, timeouts, 408, 425, 429, 5xx.
+    Transient,
+    /// Only where no HTTP answer came.
+    Unanswered,
+}
+
+/// What counts as delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Success {
+    /// Any 2xx.
+    #[default]
+    #[serde(rename = "2xx")]
+    Any2xx,
+    /// 200, and 201 for PUT.
+    #[serde(rename = "kazoo")]
+    Kazoo,
+}
+
+/// What happens while the receiver is down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WhileDown {
+    /// Deliveries wait.
+    #[default]
+    Hold,
+    /// Deliveries use their tries up.
+    Fail,
+}

@@ -1,0 +1,2 @@
+//! The binary `ringpost`.
+fn main() {}

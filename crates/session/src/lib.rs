@@ -1,0 +1,1 @@
+//! Legs to sessions to records: the pure machine.

@@ -1,0 +1,1 @@
+//! Realistic traffic of several companies, with the expected record of every call from its own knowledge.

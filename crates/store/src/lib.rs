@@ -1,0 +1,1 @@
+//! Durable state: tenants, pbxs, triggers, sessions, debts, attempts.

@@ -1,0 +1,1 @@
+//! The filter language of triggers: compile, index, match, explain.

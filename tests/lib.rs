@@ -1,0 +1,1 @@
+//! No code: the tests of this member are in `it`.
