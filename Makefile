@@ -1,0 +1,27 @@
+# The commands of the project. `make` alone says what there is.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+CARGO ?= cargo
+
+.PHONY: help setup build demo test verify bench fuzz mutants truth
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: ## install what the build needs beyond Rust
+	@scripts/setup
+
+build: setup ## the binary, target/release/ringpost
+	$(CARGO) build --release --locked -p ringpost
+
+demo: build ## a company, four webhooks, some calls: see it work (CI=1: ends by itself)
+	@scripts/demo
+
+test: setup ## everything that is tested, on a bare machine
+	$(CARGO) build --locked -p ringpost
+	$(CARGO) test --workspace --locked
+
+verify: setup ## formatting, lints, documentation
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --document-private-items
