@@ -1,2 +1,7 @@
-//! The binary `ringpost`.
-fn main() {}
+//! The binary `ringpost`: everything is in the library, so that tests reach it.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ringpost::cli::main()
+}

@@ -1,0 +1,64 @@
+//! The command line: which commands there are, and what the process answers. The work is in [`crate::commands`].
+
+mod io;
+mod outcome;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+pub use io::Io;
+pub use outcome::{Failure, Outcome};
+
+use crate::commands::{check_config, serve};
+
+/// Raw call legs in, one true record per call, webhooks out
+#[derive(Debug, Parser)]
+#[command(name = "ringpost", version, max_term_width = 100, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Serve),
+    CheckConfig(check_config::CheckConfig),
+}
+
+/// The whole process.
+pub fn main() -> ExitCode {
+    let arguments = std::env::args_os();
+    ExitCode::from(Io::with_process(|io| run(arguments, io)))
+}
+
+/// Runs one command line and says the exit code: 0 fine, 1 failed, 2 usage, 64 mistakes in the configuration.
+pub fn run(arguments: impl IntoIterator<Item = OsString>, io: &mut Io<'_>) -> u8 {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error, io),
+    };
+    let done = match &cli.command {
+        Command::Serve(args) => serve::run(args, io),
+        Command::CheckConfig(args) => check_config::run(args, io),
+    };
+    outcome::finish(done, io)
+}
+
+/// Help and version go to stdout and are no mistake.
+fn usage(error: &clap::Error, io: &mut Io<'_>) -> u8 {
+    let text = error.render();
+    let wanted = !error.use_stderr();
+    let coloured = if wanted { io.stdout_is_terminal } else { io.stderr_is_terminal };
+    let text = if coloured { text.ansi().to_string() } else { text.to_string() };
+    let out = if wanted { &mut *io.stdout } else { &mut *io.stderr };
+    // Nobody is left to tell when this fails.
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    u8::try_from(error.exit_code()).unwrap_or(2)
+}
+
+/// The command line as data: for completions and tests.
+pub(crate) fn command() -> clap::Command {
+    Cli::command()
+}

@@ -1,0 +1,4 @@
+//! The commands. Each takes its arguments and an [`Io`](crate::cli::Io), so that a test runs it in-process.
+
+pub mod check_config;
+pub mod serve;

@@ -1,0 +1,45 @@
+//! `ringpost serve`: everything in one process.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::cli::{Failure, Io, Outcome};
+use crate::config::{self, Flags};
+
+/// Arguments of `serve`.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Configuration file; without it the defaults hold. Environment: RINGPOST_CONFIG
+    #[arg(long, short, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Folder of journal and store, made when missing (data.dir)
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Address and port of the intake, such as 0.0.0.0:8080 (http.listen)
+    #[arg(long, value_name = "IP:PORT")]
+    pub listen: Option<String>,
+    /// Address and port of /livez, /readyz and /metrics (admin.listen)
+    #[arg(long, value_name = "IP:PORT")]
+    pub admin: Option<String>,
+}
+
+impl Serve {
+    fn flags(&self) -> Flags {
+        Flags::default()
+            .with("data.dir", "--data", self.data.as_ref().map(|dir| dir.display().to_string()))
+            .with("http.listen", "--listen", self.listen.clone())
+            .with("admin.listen", "--admin", self.admin.clone())
+    }
+}
+
+/// Runs until a signal asks to stop.
+///
+/// # Errors
+/// Mistakes in the configuration, or what kept the server from starting.
+pub fn run(args: &Serve, io: &mut Io<'_>) -> Result<Outcome, Failure> {
+    let file = args.config.clone().or_else(|| io.variable("RINGPOST_CONFIG").map(PathBuf::from));
+    let loaded = config::load(file.as_deref(), &io.variables, &args.flags())?;
+    io.runtime()?.block_on(crate::serve::run(loaded.config))?;
+    Ok(Outcome::Fine)
+}

@@ -1,0 +1,27 @@
+//! Configuration: what was written (file, environment, flags) resolved into values ready to use.
+//!
+//! Raw and resolved are two layers. [`document`] turns text into entries, each with its place; [`sections`]
+//! holds the resolved values with their defaults; [`reader`] checks one against the other and collects every
+//! mistake, so that a person mends all of them at once. Nothing here opens a socket or a data directory.
+
+mod document;
+mod environment;
+mod load;
+mod mistake;
+mod reader;
+mod sections;
+mod setting;
+mod similar;
+
+#[cfg(test)]
+mod tests;
+
+pub use document::Place;
+pub use load::{DEFAULT_TOML, Flags, LoadError, Loaded, Source, load, parse};
+pub use mistake::Mistake;
+pub use reader::Settled;
+pub use sections::{
+    Admin, Bus, Config, Data, Delivery, Http, Log, LogFormat, Retention, Secret, Sessions, Shutdown, Store,
+    Triggers,
+};
+pub use setting::ByteSize;

@@ -1,0 +1,319 @@
+//! The resolved configuration. `config/default.toml` says of every number why it is that one; a test holds the
+//! defaults here and there together.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use url::Url;
+
+use super::setting::ByteSize;
+
+const fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+const fn minutes(count: u64) -> Duration {
+    seconds(count * 60)
+}
+
+const fn hours(count: u64) -> Duration {
+    minutes(count * 60)
+}
+
+const fn days(count: u64) -> Duration {
+    hours(count * 24)
+}
+
+/// All of it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Config {
+    /// `[data]`
+    pub data: Data,
+    /// `[http]`
+    pub http: Http,
+    /// `[admin]`
+    pub admin: Admin,
+    /// `[sessions]`
+    pub sessions: Sessions,
+    /// `[bus]`
+    pub bus: Bus,
+    /// `[delivery]`
+    pub delivery: Delivery,
+    /// `[triggers]`
+    pub triggers: Triggers,
+    /// `[store]`
+    pub store: Store,
+    /// `[log]`
+    pub log: Log,
+    /// `[shutdown]`
+    pub shutdown: Shutdown,
+}
+
+/// Where everything is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Data {
+    /// Folder of journal and store; made when missing.
+    pub dir: PathBuf,
+    /// File with the key that secrets are encrypted with; none = `secret.key` in `dir`, made when missing.
+    pub key_file: Option<PathBuf>,
+    /// The key itself, 64 hexadecimal digits; only from the environment. It wins over the file.
+    pub key: Option<Secret>,
+}
+
+impl Default for Data {
+    fn default() -> Self {
+        Self { dir: "ringpost-data".into(), key_file: None, key: None }
+    }
+}
+
+impl Data {
+    /// The file that the key is read from.
+    pub fn key_path(&self) -> PathBuf {
+        self.key_file.clone().unwrap_or_else(|| self.dir.join("secret.key"))
+    }
+}
+
+/// A text that is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// The intake of legs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Http {
+    /// Address and port.
+    pub listen: SocketAddr,
+    /// Largest body of one request.
+    pub max_body: ByteSize,
+    /// Largest head of one request: request line and headers together.
+    pub max_headers: ByteSize,
+    /// From the first byte of a request to its answer.
+    pub request_timeout: Duration,
+    /// Connections open at once; further ones wait.
+    pub max_connections: usize,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self {
+            listen: (Ipv4Addr::UNSPECIFIED, 8080).into(),
+            max_body: ByteSize::mib(10),
+            max_headers: ByteSize::kib(16),
+            request_timeout: seconds(30),
+            max_connections: 1024,
+        }
+    }
+}
+
+/// Health and metrics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admin {
+    /// Address and port of `/livez`, `/readyz`, `/metrics`.
+    pub listen: SocketAddr,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { listen: (Ipv4Addr::LOCALHOST, 8081).into() }
+    }
+}
+
+/// When a call is over (sessions.md 2), and how much of it is held in memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sessions {
+    /// Wait after the last record of a complete session.
+    pub settle: Duration,
+    /// Wait for legs that are only named.
+    pub gap: Duration,
+    /// Wait for anything else.
+    pub max_idle: Duration,
+    /// How long a closed session is kept to be corrected.
+    pub late: Duration,
+    /// How long repeats of a closed session are known.
+    pub dedupe: Duration,
+    /// Legs of one session.
+    pub max_legs: usize,
+    /// Memory of one session.
+    pub max_session_bytes: ByteSize,
+    /// Live sessions of one tenant in one partition.
+    pub max_live: usize,
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Self {
+            settle: seconds(3),
+            gap: minutes(15),
+            max_idle: hours(4),
+            late: minutes(10),
+            dedupe: hours(24),
+            max_legs: 500,
+            max_session_bytes: ByteSize::kib(512),
+            max_live: 100_000,
+        }
+    }
+}
+
+/// The log between the stages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bus {
+    /// Partitions of each topic; fixed once the data folder is made.
+    pub partitions: u32,
+    /// Records of one transaction.
+    pub batch: usize,
+    /// `[bus.retention]`
+    pub retention: Retention,
+}
+
+impl Default for Bus {
+    fn default() -> Self {
+        Self { partitions: 8, batch: 1_000, retention: Retention::default() }
+    }
+}
+
+/// How long each topic is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retention {
+    /// Legs as accepted.
+    pub legs: Duration,
+    /// Records, every revision.
+    pub cdrs: Duration,
+    /// Call events.
+    pub events: Duration,
+    /// What was rejected.
+    pub dead_letters: Duration,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { legs: days(7), cdrs: days(7), events: days(1), dead_letters: days(30) }
+    }
+}
+
+/// Requests to receivers (triggers-and-delivery.md 4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// DNS, connect, TLS, request and response body together.
+    pub deadline: Duration,
+    /// In flight for longer: written down as a debt.
+    pub handoff: Duration,
+    /// Requests in flight of one lane.
+    pub concurrency: usize,
+    /// Connections to one origin, shared by its lanes.
+    pub connections_per_origin: usize,
+    /// Retry n starts n times this after try n ended.
+    pub retry_step: Duration,
+    /// Longest pause that a receiver can ask for with `Retry-After`.
+    pub retry_after_cap: Duration,
+    /// How much of a response is read.
+    pub max_response: ByteSize,
+    /// How much of a response is kept in the log.
+    pub logged_response: ByteSize,
+    /// Networks that receivers may be in although they are not public.
+    pub allow_networks: Vec<IpNet>,
+    /// Whether a trigger's URL may be `http`.
+    pub allow_http: bool,
+    /// Proxy for all requests; none = direct.
+    pub proxy: Option<Url>,
+    /// PEM files of roots that are trusted beside the platform's.
+    pub extra_roots: Vec<PathBuf>,
+    /// Header `User-Agent`.
+    pub user_agent: String,
+}
+
+impl Default for Delivery {
+    fn default() -> Self {
+        Self {
+            deadline: seconds(10),
+            handoff: seconds(1),
+            concurrency: 16,
+            connections_per_origin: 256,
+            retry_step: seconds(2),
+            retry_after_cap: seconds(60),
+            max_response: ByteSize::kib(64),
+            logged_response: ByteSize::kib(16),
+            allow_networks: Vec::new(),
+            allow_http: false,
+            proxy: None,
+            extra_roots: Vec::new(),
+            user_agent: format!("ringpost/{}", env!("CARGO_PKG_VERSION")),
+        }
+    }
+}
+
+/// How fast a changed trigger works.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Triggers {
+    /// Oldest compiled triggers that are used, whatever happens.
+    pub cache_ttl: Duration,
+    /// How often `changes` is looked at.
+    pub poll: Duration,
+}
+
+impl Default for Triggers {
+    fn default() -> Self {
+        Self { cache_ttl: minutes(10), poll: seconds(1) }
+    }
+}
+
+/// How long durable state is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Store {
+    /// Sessions and their legs.
+    pub keep_sessions: Duration,
+    /// The log of attempts.
+    pub keep_attempts: Duration,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self { keep_sessions: days(400), keep_attempts: days(14) }
+    }
+}
+
+/// The log on stderr.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// How a line looks.
+    pub format: LogFormat,
+    /// `error`, `warn`, `info`, `debug`, `trace`, or per module: `info,ringpost_deliver=debug`.
+    pub level: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Auto, level: "info".to_owned() }
+    }
+}
+
+/// How a line of the log looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    Auto,
+    /// For people.
+    Text,
+    /// One object a line.
+    Json,
+}
+
+/// How the process ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shutdown {
+    /// How long what is in flight may take after a signal.
+    pub grace: Duration,
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self { grace: seconds(15) }
+    }
+}

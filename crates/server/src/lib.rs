@@ -1,0 +1,7 @@
+//! The binary `ringpost` as a library: configuration, commands, wiring. Only this crate reads a clock, the
+//! environment or a signal; what a record is, and where it goes, is decided in the stages.
+
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod serve;

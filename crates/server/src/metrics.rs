@@ -1,0 +1,170 @@
+//! What the process measures of itself, in Prometheus' text form on the admin port.
+//!
+//! Names are `ringpost_<stage>_<noun>_<unit>[_total]`; labels are few and bounded: never a number, an id or a URL.
+
+use prometheus::{
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
+};
+
+/// Request durations reach to the deadline of 10 s.
+const REQUEST_BUCKETS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 7.5, 10.0];
+/// From the record to the first request: milliseconds where all is well.
+const DELAY_BUCKETS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 60.0];
+/// A durable write is a sync of the disk.
+const WRITE_BUCKETS: [f64; 10] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.0];
+
+/// Every metric of the process.
+#[derive(Debug, Clone)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    /// Legs taken in, by dialect.
+    pub(crate) legs_accepted: IntCounterVec,
+    /// Elements refused, by reason.
+    pub(crate) legs_rejected: IntCounterVec,
+    /// Records that said nothing new.
+    pub(crate) legs_repeated: IntCounter,
+    /// Records of sessions closed long ago.
+    pub(crate) legs_late: IntCounter,
+    /// Live sessions.
+    pub(crate) sessions_live: IntGauge,
+    /// Closed sessions kept for late records.
+    pub(crate) sessions_kept: IntGauge,
+    /// Records emitted, by whether they are the first of their session or a correction.
+    pub(crate) records: IntCounterVec,
+    /// Records of the log not read yet, by stage.
+    pub(crate) lag_records: IntGaugeVec,
+    /// Triggers asked about a record.
+    pub(crate) evaluations: IntCounter,
+    /// Triggers whose filters held.
+    pub(crate) matches: IntCounter,
+    /// Requests made, by outcome class.
+    pub(crate) attempts: IntCounterVec,
+    /// Duration of requests, by outcome class.
+    pub(crate) request_seconds: HistogramVec,
+    /// From a record's arrival in dispatch to the start of its first request.
+    pub(crate) first_request_delay_seconds: Histogram,
+    /// Deliveries owed.
+    pub(crate) debts: IntGauge,
+    /// Age of the oldest debt that is due, held ones included, in seconds.
+    pub(crate) oldest_due_seconds: IntGauge,
+    /// Lanes, by state: `open` takes requests, `paused` waits as the receiver asked.
+    pub(crate) lanes: IntGaugeVec,
+    /// Items waiting, by queue.
+    pub(crate) queue_depth: IntGaugeVec,
+    /// Bounds of the queues.
+    pub(crate) queue_capacity: IntGaugeVec,
+    /// Durable writes, by file: `journal` or `store`.
+    pub(crate) write_seconds: HistogramVec,
+    /// Dead letters written, by reason.
+    pub(crate) dead_letters: IntCounterVec,
+}
+
+impl Metrics {
+    /// Registers all of them.
+    ///
+    /// # Errors
+    /// Two metrics of one name: a bug.
+    pub(crate) fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let make = Maker { registry: &registry };
+        let metrics = Self {
+            legs_accepted: make.counters("ingest_legs_accepted_total", "Legs taken in.", "dialect")?,
+            legs_rejected: make.counters("ingest_legs_rejected_total", "Elements refused.", "reason")?,
+            legs_repeated: make.counter("session_legs_repeated_total", "Records that said nothing new.")?,
+            legs_late: make.counter("session_legs_late_total", "Records of sessions closed long ago.")?,
+            sessions_live: make.gauge("session_live", "Sessions that are not closed.")?,
+            sessions_kept: make.gauge("session_kept", "Closed sessions kept for late records.")?,
+            records: make.counters("session_records_total", "Records emitted.", "revision")?,
+            lag_records: make.gauges("stage_lag_records", "Records of the log not read yet.", "stage")?,
+            evaluations: make.counter("trigger_evaluations_total", "Triggers asked about a record.")?,
+            matches: make.counter("trigger_matches_total", "Triggers whose filters held.")?,
+            attempts: make.counters("deliver_attempts_total", "Requests made.", "outcome")?,
+            request_seconds: make.histograms(
+                "deliver_request_seconds",
+                "Duration of requests.",
+                "outcome",
+                &REQUEST_BUCKETS,
+            )?,
+            first_request_delay_seconds: make.histogram(
+                "deliver_first_request_delay_seconds",
+                "From a record's arrival in dispatch to its first request.",
+                &DELAY_BUCKETS,
+            )?,
+            debts: make.gauge("deliver_debts", "Deliveries owed.")?,
+            oldest_due_seconds: make
+                .gauge("deliver_oldest_due_seconds", "Age of the oldest debt that is due, held ones included.")?,
+            lanes: make.gauges("deliver_lanes", "Lanes to receivers.", "state")?,
+            queue_depth: make.gauges("queue_depth", "Items that wait in a queue.", "queue")?,
+            queue_capacity: make.gauges("queue_capacity", "Items that a queue takes at most.", "queue")?,
+            write_seconds: make.histograms(
+                "store_write_seconds",
+                "Durable writes, sync included.",
+                "file",
+                &WRITE_BUCKETS,
+            )?,
+            dead_letters: make.counters("dead_letters_total", "Dead letters written.", "reason")?,
+            registry: registry.clone(),
+        };
+        let build = make.gauges("build_info", "Always 1; says which version runs.", "version")?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        Ok(metrics)
+    }
+
+    /// All of them in the text form that Prometheus scrapes.
+    ///
+    /// # Errors
+    /// Only what the encoder reports, which no metric of ours causes.
+    pub(crate) fn render(&self) -> Result<String, prometheus::Error> {
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+}
+
+struct Maker<'a> {
+    registry: &'a Registry,
+}
+
+impl Maker<'_> {
+    fn options(name: &str, help: &str) -> Opts {
+        Opts::new(name, help).namespace("ringpost")
+    }
+
+    fn register<M: prometheus::core::Collector + Clone + 'static>(&self, metric: M) -> Result<M, prometheus::Error> {
+        self.registry.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+
+    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
+        self.register(IntCounter::with_opts(Self::options(name, help))?)
+    }
+
+    fn counters(&self, name: &str, help: &str, label: &str) -> Result<IntCounterVec, prometheus::Error> {
+        self.register(IntCounterVec::new(Self::options(name, help), &[label])?)
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
+        self.register(IntGauge::with_opts(Self::options(name, help))?)
+    }
+
+    fn gauges(&self, name: &str, help: &str, label: &str) -> Result<IntGaugeVec, prometheus::Error> {
+        self.register(IntGaugeVec::new(Self::options(name, help), &[label])?)
+    }
+
+    fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Result<Histogram, prometheus::Error> {
+        let options = HistogramOpts::from(Self::options(name, help)).buckets(buckets.to_vec());
+        self.register(Histogram::with_opts(options)?)
+    }
+
+    fn histograms(
+        &self,
+        name: &str,
+        help: &str,
+        label: &str,
+        buckets: &[f64],
+    ) -> Result<HistogramVec, prometheus::Error> {
+        let options = HistogramOpts::from(Self::options(name, help)).buckets(buckets.to_vec());
+        self.register(HistogramVec::new(options, &[label])?)
+    }
+}
