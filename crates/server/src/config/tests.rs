@@ -52,7 +52,13 @@ gap = \"a while\"
 [delivery]
 allow_networks = [\"10.0.0.0/8\", \"10.1.2.3/8\"]
 ";
-    insta::assert_snapshot!(mistakes(text, &[]), @"");
+    insta::assert_snapshot!(mistakes(text, &[]), @r#"
+    ringpost.toml:2:10: http.listen: "8080" is no address to listen on; write IP:port, such as "0.0.0.0:8080" or "[::]:8080"
+    ringpost.toml:3:12: http.max_body: 10 has no unit; write "10B" or another unit
+    ringpost.toml:6:1: sessions.setle: no such setting; did you mean sessions.settle?
+    ringpost.toml:7:7: sessions.gap: "a while" is no duration; write a number with a unit, such as "3s", "15m", "4h" or "7days"
+    ringpost.toml:10:33: delivery.allow_networks[1]: "10.1.2.3/8" has bits beyond its prefix; write "10.0.0.0/8" or "10.1.2.3/32"
+    "#);
 }
 
 #[test]
@@ -63,25 +69,41 @@ fn mistakes_in_the_environment_name_the_variable() {
         ("RINGPOST_BUS__PARTITIONS", "0"),
         ("RINGPOST_SERVICE_HOST", "10.0.0.1"),
     ];
-    insta::assert_snapshot!(mistakes("", &environment), @"");
+    insta::assert_snapshot!(mistakes("", &environment), @r#"
+    environment RINGPOST_BUS__PARTITIONS: bus.partitions: 0 is out of range; write something from 1 to 1024
+    environment RINGPOST_HTTP__LISTN: http.listn: no such setting; did you mean RINGPOST_HTTP__LISTEN?
+    environment RINGPOST_HTTP_LISTEN: http.listen: not a setting: section and key are parted by two underscores; write RINGPOST_HTTP__LISTEN
+    "#);
 }
 
 #[test]
 fn what_is_no_toml_hides_no_other_mistake() {
-    insta::assert_snapshot!(mistakes("[http\nlisten = \"x\"\n[sesions]\ngap = 1\nlate = 2\n", &[]), @"");
+    insta::assert_snapshot!(mistakes("[http\nlisten = \"x\"\n[sesions]\ngap = 1\nlate = 2\n", &[]), @r#"
+    ringpost.toml:1:6: not TOML: unclosed table, expected `]`; see https://toml.io for how it is written
+    ringpost.toml:4:1: sesions: no such section; did you mean [sessions]?
+    "#);
 }
 
 #[test]
 fn settings_that_contradict_each_other_are_told() {
     let text =
         "[admin]\nlisten = \"0.0.0.0:8080\"\n[delivery]\nhandoff = \"20s\"\n[sessions]\ngap = \"5h\"\n";
-    insta::assert_snapshot!(mistakes(text, &[]), @"");
+    insta::assert_snapshot!(mistakes(text, &[]), @r#"
+    ringpost.toml:2:10: admin.listen: 0.0.0.0:8080 is http.listen too; give each its own port
+    ringpost.toml:4:11: delivery.handoff: not shorter than delivery.deadline, so no slow delivery would be written down in time; make it shorter, such as "1s"
+    ringpost.toml:6:7: sessions.gap: longer than sessions.max_idle, which is the longest wait of all; make it shorter, or max_idle longer
+    "#);
 }
 
 #[test]
 fn sections_and_values_are_not_taken_for_each_other() {
     let text = "http = 3\nbus.retention = 4\nsessions.gap.long = \"3s\"\ndata.key = \"abc\"\n";
-    insta::assert_snapshot!(mistakes(text, &[]), @"");
+    insta::assert_snapshot!(mistakes(text, &[]), @r#"
+    ringpost.toml:1:1: http: a section, not a value; write its keys below [http]
+    ringpost.toml:2:5: bus.retention: a section, not a value; write its keys below [bus.retention]
+    ringpost.toml:3:14: sessions.gap.long: no such setting; did you mean sessions.gap?
+    ringpost.toml:4:12: data.key: a secret does not belong in this file; put it into a file named by data.key_file, or into the environment
+    "#);
 }
 
 #[test]
