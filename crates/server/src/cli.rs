@@ -11,7 +11,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 pub use io::Io;
 pub use outcome::{Failure, Outcome};
 
-use crate::commands::{check_config, serve};
+use crate::commands::{check_config, serve, sink};
 
 /// Raw call legs in, one true record per call, webhooks out
 #[derive(Debug, Parser)]
@@ -24,6 +24,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Serve),
+    Sink(sink::Sink),
     CheckConfig(check_config::CheckConfig),
 }
 
@@ -41,6 +42,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, io: &mut Io<'_>) -> u8
     };
     let done = match &cli.command {
         Command::Serve(args) => serve::run(args, io),
+        Command::Sink(args) => sink::run(args, io),
         Command::CheckConfig(args) => check_config::run(args, io),
     };
     outcome::finish(done, io)
