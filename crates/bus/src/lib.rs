@@ -1,1 +1,22 @@
 //! A partitioned log with atomic consume-process-produce; knows no domain type.
+//!
+//! The words are Kafka's: topic, partition, offset, consumer group. The face ([`Log`], [`Worker`]) is the same
+//! for every backend; [`Embedded`] keeps the log in one file of this machine. Keys and values are bytes here.
+
+mod config;
+mod embedded;
+mod error;
+mod face;
+mod metrics;
+mod partitioner;
+mod record;
+
+pub use config::{Clock, Config, Keep, Topic};
+pub use embedded::{Embedded, EmbeddedWorker, Journal, Lag};
+pub use error::{Error, OpenError};
+pub use face::{Event, Log, Subscription, Worker};
+pub use metrics::Metrics;
+pub use partitioner::partition_of;
+pub use record::{
+    Assignment, Batch, Commit, Message, Offset, Output, Partition, Position, Record, StateChange, StateEntry,
+};

@@ -1,0 +1,147 @@
+//! What can go wrong, and whether trying again helps.
+
+use std::sync::Arc;
+
+use crate::Partition;
+
+/// Why the log cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The folder or a file in it cannot be made.
+    #[error("open the journal in {folder}")]
+    Folder {
+        /// Which folder.
+        folder: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Another process has it.
+    #[error("open the journal in {folder}: another process of ringpost uses it")]
+    InUse {
+        /// Which folder.
+        folder: String,
+    },
+    /// The file is damaged, or no journal.
+    #[error("read the journal in {folder}")]
+    Read {
+        /// Which folder.
+        folder: String,
+        /// Why.
+        #[source]
+        source: Arc<dyn std::error::Error + Send + Sync>,
+    },
+    /// Written by a later version.
+    #[error(
+        "open the journal: its format is {found}, this version knows {known}; start the newer version again"
+    )]
+    Format {
+        /// In the file.
+        found: i64,
+        /// By this version.
+        known: i64,
+    },
+    /// The number of partitions is fixed when a topic is first seen.
+    #[error("open the journal: topic {topic} has {stored} partitions, the configuration says {configured}")]
+    Partitions {
+        /// Which topic.
+        topic: String,
+        /// In the file.
+        stored: u32,
+        /// In the configuration.
+        configured: u32,
+    },
+    /// The configuration cannot hold.
+    #[error("open the journal: {0}")]
+    Config(String),
+}
+
+/// Why the log did not do what was asked.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// No such topic, or not of the kind needed.
+    #[error("use topic {topic}: {why}")]
+    Topic {
+        /// Its name.
+        topic: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// One record is larger than the log takes.
+    #[error("append to {topic}: a record of {bytes} bytes, at most {most} are taken")]
+    TooLarge {
+        /// Where to.
+        topic: String,
+        /// Its size.
+        bytes: usize,
+        /// The limit.
+        most: usize,
+    },
+    /// More is waiting than may wait.
+    #[error("append to {topic}: not stored, the queue of the journal is full; try again")]
+    Busy {
+        /// Where to.
+        topic: String,
+    },
+    /// The disk, or the room that the journal may take, is full.
+    #[error("write the journal: not stored, no room is left; make room and try again")]
+    Full,
+    /// The disk failed us.
+    #[error("write the journal: not stored; try again")]
+    Write(#[source] Arc<dyn std::error::Error + Send + Sync>),
+    /// The disk failed us, or the journal is damaged.
+    #[error("read topic {topic}, partition {partition}")]
+    Read {
+        /// Which topic.
+        topic: String,
+        /// Which partition.
+        partition: Partition,
+        /// Why.
+        #[source]
+        source: Arc<dyn std::error::Error + Send + Sync>,
+    },
+    /// The partition is another worker's now: forget what is in memory of it.
+    #[error("commit for group {group}: partition {partition} is not this worker's")]
+    Fenced {
+        /// Of which group.
+        group: String,
+        /// Which partition.
+        partition: Partition,
+    },
+    /// A position behind the committed one.
+    #[error("commit for group {group}: position {asked} of partition {partition} is behind {committed}")]
+    Backwards {
+        /// Of which group.
+        group: String,
+        /// Which partition.
+        partition: Partition,
+        /// The position asked for.
+        asked: u64,
+        /// The position committed.
+        committed: u64,
+    },
+    /// A commit was dropped half-way: whether it holds is unknown to this worker. Make a new one.
+    #[error("use a worker of group {group}: an earlier commit was abandoned half-way")]
+    Interrupted {
+        /// Of which group.
+        group: String,
+    },
+    /// The journal's task has ended.
+    #[error("use the journal: it is closed")]
+    Closed,
+}
+
+impl Error {
+    /// Whether the same call can succeed later.
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::Busy { .. } | Self::Full | Self::Write(_) | Self::Read { .. } => true,
+            Self::Topic { .. }
+            | Self::TooLarge { .. }
+            | Self::Fenced { .. }
+            | Self::Backwards { .. }
+            | Self::Interrupted { .. }
+            | Self::Closed => false,
+        }
+    }
+}
