@@ -1,1 +1,38 @@
 //! Delivery of webhooks: render, sign, classify, schedule are pure; client and lane do the IO.
+//!
+//! A [`Job`] is one try of one delivery. [`Lanes`] take it in, send it through a [`Transport`] (the real one is
+//! [`Client`]) and report what came of it. What is owed, and until when, is the store's; `server` wires the two.
+
+mod address;
+mod classify;
+mod client;
+mod exchange;
+mod form;
+mod headers;
+mod job;
+mod lane;
+mod masked;
+mod render;
+mod request;
+mod resolve;
+mod schedule;
+mod sign;
+mod stats;
+mod tls;
+mod trace;
+
+pub use address::{AddressRules, RefusedAddress};
+pub use classify::{Class, Outcome, RETRY_AFTER_CAP, classify};
+pub use client::{Client, ClientError, Clock, Config as ClientConfig, Transport};
+pub use exchange::{Answer, Exchange, Failure, FailureKind, KEPT_BODY_BYTES, Phase};
+pub use headers::{AGENT, HeaderError, check_header, headers};
+pub use job::Job;
+pub use lane::{Config as LaneConfig, Finished, LaneId, LaneKey, Lanes, Origin, Refusal, Refused, Report};
+pub use masked::{HIDDEN, Secrets, shown, shown_text};
+pub use render::{RenderError, Rendered, URL_BYTES, render};
+pub use request::{Request, Unsendable, request};
+pub use resolve::{Lookup, ResolveError, SystemLookup};
+pub use schedule::{MAX_HOLD, Next, Tries, schedule};
+pub use sign::{SignError, signature};
+pub use stats::{DURATION_BUCKETS, Stats};
+pub use tls::{TlsError, roots_from_pem};

@@ -1,0 +1,43 @@
+//! One try that is to be made: what a lane takes in.
+
+use std::fmt;
+use std::sync::Arc;
+
+use ringpost_model::{Cdr, Delivery, Timestamp, Trigger};
+
+use crate::masked::shown_text;
+use crate::schedule::Tries;
+
+/// One try of one delivery. It is rendered when its turn comes, so a queue holds no bodies.
+#[derive(Clone)]
+pub struct Job {
+    /// What is delivered.
+    pub delivery: Delivery,
+    /// The trigger at `delivery.trigger_version`: method, format, payload and additions, the same on every try.
+    pub version: Arc<Trigger>,
+    /// The current trigger: URL, headers, secrets, retries. The same as `version` where nothing was changed.
+    pub trigger: Arc<Trigger>,
+    /// The record's revision.
+    pub cdr: Arc<Cdr>,
+    /// Number of this request, from 1: for the log. What the receiver put off counts here.
+    pub attempt: u32,
+    /// How often it was tried before.
+    pub tries: Tries,
+    /// When the delivery fired, or its debt came due.
+    pub queued: Timestamp,
+}
+
+/// The trigger's URL and headers may be secrets, the record is about people.
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Job")
+            .field("delivery", &self.delivery.id)
+            .field("trigger", &self.delivery.trigger)
+            .field("session", &self.delivery.session)
+            .field("rev", &self.delivery.rev)
+            .field("url", &shown_text(&self.trigger.url))
+            .field("attempt", &self.attempt)
+            .field("tries", &self.tries)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,391 @@
+//! Lanes: each receiver of each tenant has its own queue, its own requests in flight and its own pauses, so a
+//! slow one delays nobody else.
+//!
+//! [`Lanes`] keep nothing durable. A job that waits longer than `handoff`, or whose lane pauses, is given back
+//! to be owed; one in flight for longer is reported as overdue, so that the store has it before a crash could
+//! lose it. Whose turn it is decides `core`, which is pure; this file runs what it says.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ringpost_model::{AttemptId, Timestamp};
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+use crate::classify::{Outcome, classify};
+use crate::client::{Clock, Transport};
+use crate::exchange::Exchange;
+use crate::job::Job;
+use crate::request::request;
+use crate::schedule::{Next, schedule};
+use crate::stats::{Counters, Stats};
+
+mod core;
+mod key;
+mod pace;
+
+use self::core::{Core, Effects, No, Start};
+pub use self::key::{LaneId, LaneKey, Origin};
+
+/// How lanes are set up.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Requests of one lane in flight. 16.
+    pub concurrency: usize,
+    /// Requests to one origin in flight, of all its lanes together. 256.
+    pub per_origin: usize,
+    /// Jobs that wait in one lane. 256: what a lane gets through within `handoff` at 16 × 60 ms; what waits
+    /// longer is owed anyway.
+    pub queue: usize,
+    /// Jobs of all lanes together, in flight or waiting: bounds memory. 100,000.
+    pub jobs: usize,
+    /// After this long in flight, or waiting, a delivery is owed. 1 s.
+    pub handoff: Duration,
+    /// How long a debt of a try in flight is leased: the deadline and 5 s. 15 s.
+    pub lease: Duration,
+    /// Reports that wait to be taken; a full channel slows the lanes. 1,024.
+    pub reports: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            concurrency: 16,
+            per_origin: 256,
+            queue: 256,
+            jobs: 100_000,
+            handoff: Duration::from_secs(1),
+            lease: Duration::from_secs(15),
+            reports: 1_024,
+        }
+    }
+}
+
+/// What lanes tell. For each job taken in exactly one of `Back` and `Finished`, last.
+#[derive(Debug)]
+pub enum Report {
+    /// The request starts.
+    Started {
+        /// Of this job.
+        job: Arc<Job>,
+        /// In this lane.
+        lane: LaneId,
+        /// As this attempt.
+        attempt: AttemptId,
+    },
+    /// In flight for longer than `handoff`: to be written as a debt, leased to this process.
+    Overdue {
+        /// This job.
+        job: Arc<Job>,
+        /// In this lane.
+        lane: LaneId,
+        /// The attempt in flight.
+        attempt: AttemptId,
+        /// The lease ends.
+        until: Timestamp,
+    },
+    /// Not started and given back, to be owed: it waited for longer than `handoff`, or its lane pauses.
+    Back {
+        /// This job.
+        job: Arc<Job>,
+        /// In this lane.
+        lane: LaneId,
+        /// [`Next::Wait`], or [`Next::Superseded`] where a newer revision is here.
+        next: Next,
+    },
+    /// The request is over.
+    Finished(Box<Finished>),
+}
+
+/// A request that is over.
+#[derive(Debug)]
+pub struct Finished {
+    /// Of this job.
+    pub job: Arc<Job>,
+    /// In this lane.
+    pub lane: LaneId,
+    /// What was sent and what came of it.
+    pub exchange: Exchange,
+    /// What that means.
+    pub outcome: Outcome,
+    /// What follows.
+    pub next: Next,
+    /// It was reported as overdue: there is a debt to settle.
+    pub overdue: bool,
+}
+
+/// A job that was not taken in, to be owed.
+#[derive(Debug, thiserror::Error)]
+#[error("take delivery {} into its lane: {why}", job.delivery.id)]
+pub struct Refused {
+    /// The job, unchanged.
+    pub job: Arc<Job>,
+    /// Its lane.
+    pub lane: LaneId,
+    /// Why.
+    pub why: Refusal,
+}
+
+/// Why a job is not taken in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The lane, or all lanes together, hold as many jobs as they may.
+    #[error("it is full")]
+    Full,
+    /// The receiver asked for a pause.
+    #[error("it is paused until {0}")]
+    Paused(Timestamp),
+    /// The same revision for the same trigger is here already.
+    #[error("the same delivery is in it")]
+    Duplicate,
+    /// A newer revision for the same trigger is here.
+    #[error("a newer revision is in it")]
+    Superseded,
+    /// The lanes are being drained.
+    #[error("lanes are closed")]
+    Closed,
+}
+
+/// All lanes of a process. A clone is the same lanes.
+#[derive(Clone)]
+pub struct Lanes(Arc<Inner>);
+
+struct Inner {
+    core: Mutex<Core>,
+    transport: Arc<dyn Transport>,
+    clock: Clock,
+    reports: mpsc::Sender<Report>,
+    handoff: Duration,
+    lease: Duration,
+    counters: Counters,
+    /// A job was taken in or ended: the next alarm may be another.
+    changed: Notify,
+    /// A request is over: `drain` may be too.
+    ended: Notify,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    /// Jobs in flight when the time to drain was over.
+    cut_short: Mutex<Vec<Arc<Job>>>,
+}
+
+impl std::fmt::Debug for Lanes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Lanes")
+    }
+}
+
+impl Lanes {
+    /// Lanes without a job, and where they report. Must be called inside a runtime.
+    pub fn new(
+        config: Config,
+        transport: Arc<dyn Transport>,
+        clock: Clock,
+    ) -> (Self, mpsc::Receiver<Report>) {
+        let (reports, receiver) = mpsc::channel(config.reports);
+        let inner = Inner {
+            transport,
+            clock,
+            reports,
+            handoff: config.handoff,
+            lease: config.lease,
+            counters: Counters::default(),
+            changed: Notify::new(),
+            ended: Notify::new(),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+            cut_short: Mutex::default(),
+            core: Mutex::new(Core::new(config)),
+        };
+        let lanes = Self(Arc::new(inner));
+        lanes.0.tasks.spawn(keep_time(lanes.0.clone()));
+        (lanes, receiver)
+    }
+
+    /// Takes a job in, without waiting.
+    ///
+    /// # Errors
+    /// The job, when it has to be owed instead; see [`Refusal`].
+    pub fn submit(&self, job: impl Into<Arc<Job>>) -> Result<(), Box<Refused>> {
+        let job = job.into();
+        let key = LaneKey::of(job.delivery.owner, &job.trigger.url);
+        let lane = key.id();
+        let taken = self.0.core().submit(Instant::now(), key, job.clone());
+        match taken {
+            Ok(effects) => {
+                self.0.counters.submitted();
+                self.0.start(effects.starts);
+                self.0.changed.notify_one();
+                Ok(())
+            }
+            Err(no) => {
+                self.0.counters.refused();
+                Err(Box::new(Refused { job, lane, why: self.0.refusal(no) }))
+            }
+        }
+    }
+
+    /// What was counted so far, and how much is in the lanes now.
+    pub fn stats(&self) -> Stats {
+        let core = self.0.core();
+        let ([lanes, in_flight, waiting], oldest) = (core.sizes(), core.oldest(Instant::now()));
+        drop(core);
+        self.0.counters.snapshot(lanes, in_flight, waiting, oldest)
+    }
+
+    /// Takes nothing in any more, lets requests in flight end for as long as `grace`, and gives back every job
+    /// without a report of its end. Reports have to be taken meanwhile.
+    pub async fn drain(&self, grace: Duration) -> Vec<Arc<Job>> {
+        let inner = &*self.0;
+        let mut jobs = inner.core().close();
+        inner.tasks.close();
+        let in_time = timeout(grace, inner.idle()).await.is_ok();
+        inner.stop.cancel();
+        inner.tasks.wait().await;
+        if !in_time {
+            jobs.append(&mut inner.cut_short.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+        jobs
+    }
+}
+
+impl Inner {
+    fn core(&self) -> MutexGuard<'_, Core> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn refusal(&self, no: No) -> Refusal {
+        match no {
+            No::Full => Refusal::Full,
+            No::Paused(left) => Refusal::Paused(plus((self.clock)(), left)),
+            No::Duplicate => Refusal::Duplicate,
+            No::Superseded => Refusal::Superseded,
+            No::Closed => Refusal::Closed,
+        }
+    }
+
+    fn start(self: &Arc<Self>, starts: Vec<Start>) {
+        for Start { lane, job } in starts {
+            let (inner, stopped) = (self.clone(), self.clone());
+            self.tasks.spawn(async move {
+                let cut_short = job.clone();
+                tokio::select! {
+                    () = inner.clone().run(lane, job) => {}
+                    () = stopped.stop.cancelled() => {
+                        stopped.cut_short.lock().unwrap_or_else(PoisonError::into_inner).push(cut_short);
+                    }
+                }
+            });
+        }
+    }
+
+    /// One try, from its start to its report.
+    async fn run(self: Arc<Self>, lane: LaneId, job: Arc<Job>) {
+        let now = (self.clock)();
+        let attempt = new_attempt(now);
+        self.report(Report::Started { job: job.clone(), lane, attempt }).await;
+        let (exchange, overdue) = self.exchange(lane, &job, attempt, now).await;
+        let outcome = classify(&job.trigger, &exchange);
+        let mut next = schedule(&job.trigger, &outcome, job.tries, exchange.started, exchange.ended);
+        let again = matches!(next, Next::Retry { .. } | Next::Wait { .. });
+        if again && self.core().superseded(&job) {
+            next = Next::Superseded;
+        }
+        self.counters.finished(outcome.class, exchange.took);
+        let pause = outcome.pause;
+        let finished = Finished { job: job.clone(), lane, exchange, outcome, next, overdue };
+        // The seat is given up after the report is taken: who takes reports slowly slows the lanes.
+        self.report(Report::Finished(Box::new(finished))).await;
+        let effects = self.core().finished(Instant::now(), lane, &job, pause);
+        self.carry_out(effects).await;
+        self.changed.notify_one();
+        self.ended.notify_one();
+    }
+
+    async fn exchange(
+        &self,
+        lane: LaneId,
+        job: &Arc<Job>,
+        attempt: AttemptId,
+        now: Timestamp,
+    ) -> (Exchange, bool) {
+        let request = match request(job, attempt, now) {
+            Ok(request) => request,
+            Err(error) => return (Exchange::unsendable(job, attempt, now, &error), false),
+        };
+        let mut sending = self.transport.send(request);
+        tokio::select! {
+            biased;
+            exchange = &mut sending => return (exchange, false),
+            () = sleep(self.handoff) => {}
+        }
+        let until = plus(now, self.lease);
+        self.counters.overdue();
+        self.report(Report::Overdue { job: job.clone(), lane, attempt, until }).await;
+        (sending.await, true)
+    }
+
+    async fn carry_out(self: &Arc<Self>, effects: Effects) {
+        self.start(effects.starts);
+        for back in effects.back {
+            let due = plus((self.clock)(), back.pause);
+            let wait = Next::Wait { until: due, used: back.job.tries.used };
+            let next = if back.superseded { Next::Superseded } else { wait };
+            self.counters.back();
+            self.report(Report::Back { job: back.job, lane: back.lane, next }).await;
+        }
+    }
+
+    /// Nobody taking reports any more is the end of the process, not of a delivery: it was not reported, so it
+    /// is still owed.
+    async fn report(&self, report: Report) {
+        let _ = self.reports.send(report).await;
+    }
+
+    /// Until nothing is in flight.
+    async fn idle(&self) {
+        loop {
+            let ended = self.ended.notified();
+            let [_, in_flight, _] = self.core().sizes();
+            if in_flight == 0 {
+                return;
+            }
+            ended.await;
+        }
+    }
+}
+
+/// Lanes go on when their pace allows it; what waits too long goes back.
+async fn keep_time(inner: Arc<Inner>) {
+    let regular = (inner.handoff / 4).max(Duration::from_millis(1));
+    let mut sweep = Instant::now() + regular;
+    loop {
+        let next = inner.core().next_alarm().map_or(sweep, |alarm| alarm.min(sweep));
+        tokio::select! {
+            () = sleep_until(next) => {}
+            () = inner.changed.notified() => continue,
+            () = inner.stop.cancelled() => return,
+        }
+        let now = Instant::now();
+        let effects = inner.core().tick(now);
+        inner.carry_out(effects).await;
+        if now >= sweep {
+            sweep = now + regular;
+        }
+    }
+}
+
+fn new_attempt(now: Timestamp) -> AttemptId {
+    let micros = u64::try_from(now.micros()).unwrap_or_default();
+    let nanos = u32::try_from(micros % 1_000_000 * 1_000).unwrap_or_default();
+    AttemptId(Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, micros / 1_000_000, nanos)))
+}
+
+fn plus(time: Timestamp, duration: Duration) -> Timestamp {
+    time.plus_micros(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,72 @@
+//! The request of one try: rendered, with its headers, ready for a transport. Pure: time is an argument.
+
+use bytes::Bytes;
+use http::HeaderMap;
+use ringpost_model::{AttemptId, Method, Timestamp};
+use url::Url;
+
+use crate::headers::{HeaderError, headers};
+use crate::job::Job;
+use crate::masked::{HIDDEN, Secrets, shown};
+use crate::render::{RenderError, Rendered, render};
+
+/// Why a job cannot be made into a request. It fails at once: trying again changes nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum Unsendable {
+    /// The payload or the URL.
+    #[error(transparent)]
+    Render(#[from] RenderError),
+    /// A header.
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+}
+
+/// A request, ready to send. `Debug` shows what may be shown.
+pub struct Request {
+    /// This attempt.
+    pub attempt: AttemptId,
+    /// The method.
+    pub method: Method,
+    /// Where to; of a GET with everything appended.
+    pub url: Url,
+    /// All that we set. Values that are secrets are marked as sensitive.
+    pub headers: HeaderMap,
+    /// Of POST and PUT the body; of a GET what the log keeps in its place, the part of the query that is ours.
+    pub payload: Bytes,
+    /// What to blot out of everything that comes back.
+    pub secrets: Secrets,
+}
+
+impl std::fmt::Debug for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Request({} {}, {} bytes)", self.method, shown(&self.url), self.payload.len())
+    }
+}
+
+impl Request {
+    /// The body that travels.
+    pub(crate) fn body(&self) -> Option<Bytes> {
+        (self.method != Method::Get).then(|| self.payload.clone())
+    }
+
+    /// The headers as they may be shown.
+    pub(crate) fn shown_headers(&self) -> Vec<(String, String)> {
+        let text = |value: &http::HeaderValue| {
+            let hidden = value.is_sensitive();
+            if hidden { HIDDEN.to_owned() } else { String::from_utf8_lossy(value.as_bytes()).into_owned() }
+        };
+        self.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
+    }
+}
+
+/// Makes the request of a job's try. The trigger's version says what is sent, the current trigger where to
+/// and as whom.
+///
+/// # Errors
+/// See [`Unsendable`].
+pub fn request(job: &Job, attempt: AttemptId, now: Timestamp) -> Result<Request, Unsendable> {
+    let rendered = render(&job.version, &job.trigger.url, &job.delivery, &job.cdr)?;
+    let headers = headers(&rendered, &job.trigger, &job.delivery, now)?;
+    let Rendered { method, url, payload, .. } = rendered;
+    Ok(Request { attempt, method, url, headers, payload, secrets: Secrets::of(&job.trigger) })
+}
