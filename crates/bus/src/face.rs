@@ -41,8 +41,8 @@ pub struct Subscription {
 
 /// One member of a consumer group: reads partitions, and makes what follows from them durable.
 pub trait Worker: Send + 'static {
-    /// The next thing that happens. Waits for it; where all partitions are read to their end and nothing comes
-    /// within `patience`, that is [`Event::Idle`]. May be dropped half-way: nothing is lost.
+    /// The next thing that happens. Waits for it; where all partitions are read to their end, and that was not
+    /// told within `patience`, that is [`Event::Idle`]. May be dropped half-way: nothing is lost.
     ///
     /// # Errors
     /// The log cannot be read, or a commit was dropped half-way ([`Error::Interrupted`]).

@@ -29,6 +29,8 @@ pub struct EmbeddedWorker {
     /// Where the last batch came from: the next one comes from the next partition that has something.
     turn: usize,
     tail: watch::Receiver<()>,
+    /// When the last `Idle` was told; the clock's microseconds.
+    idled: i64,
     committing: bool,
 }
 
@@ -58,7 +60,19 @@ impl EmbeddedWorker {
         let tail = shared.tail.subscribe();
         shared.tail.send_replace(());
         let (cursors, leaving) = Default::default();
-        Ok(Self { shared, queue, member, topics, state, cursors, leaving, turn: 0, tail, committing: false })
+        Ok(Self {
+            shared,
+            queue,
+            member,
+            topics,
+            state,
+            cursors,
+            leaving,
+            turn: 0,
+            tail,
+            idled: 0,
+            committing: false,
+        })
     }
 
     /// What the group wants of this worker, one thing at a time.
@@ -214,22 +228,25 @@ impl Worker for EmbeddedWorker {
         for partition in std::mem::take(&mut self.leaving) {
             self.let_go(partition);
         }
+        let mut waited = false;
         loop {
             // Marked as seen before looking, so that what comes while we look is not missed.
             self.tail.borrow_and_update();
             if let Some(event) = self.rebalance().await? {
                 return Ok(event);
             }
+            // The clock is read before the last look at the end: what came later than `now` may follow.
+            let now = (self.shared.config.clock)();
             if let Some(event) = self.read().await? {
                 return Ok(event);
             }
-            let woken = tokio::time::timeout(patience, self.tail.changed()).await.is_ok();
-            // The clock is read before the last look at the end: what came later than `now` may follow.
-            let now = (self.shared.config.clock)();
-            let changed = woken || self.tail.has_changed().unwrap_or(false);
-            if !changed {
+            // Told even while records keep coming in, or a quiet partition beside a busy one would stand still.
+            let quiet = i64::try_from(patience.as_micros()).unwrap_or(i64::MAX);
+            if waited || now.saturating_sub(self.idled) >= quiet {
+                self.idled = now;
                 return Ok(Event::Idle(now));
             }
+            waited = tokio::time::timeout(patience, self.tail.changed()).await.is_err();
         }
     }
 

@@ -1,0 +1,174 @@
+//! Who may write legs: tokens of pbxs, and the tenants that each pbx may speak for
+//! (architecture.md, Tenants and switches).
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+
+use ringpost_model::{Dialect, PbxKey, TenantKey};
+use sha2::{Digest, Sha256};
+
+/// The reseller tree is a few levels deep; a chain longer than this is a circle in the configuration.
+const TREE_LEVELS: usize = 32;
+
+/// SHA-256 of a token: all that is kept of one. Tokens are long random texts, so no salt and no slow hash is needed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TokenHash(pub [u8; 32]);
+
+impl TokenHash {
+    /// Of the token as sent.
+    pub fn of(token: &str) -> Self {
+        Self(Sha256::digest(token.as_bytes()).into())
+    }
+}
+
+impl fmt::Debug for TokenHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenHash(…)")
+    }
+}
+
+/// One pbx and who may write for it.
+#[derive(Debug, Clone)]
+pub struct PbxAccess {
+    /// What it speaks.
+    pub dialect: Dialect,
+    /// Its one tenant; none = it serves several.
+    pub tenant: Option<TenantKey>,
+    /// Hashes of its ingest tokens.
+    pub tokens: Vec<TokenHash>,
+}
+
+/// Everything needed to judge a request, as configured at one moment.
+#[derive(Debug, Clone, Default)]
+pub struct Access {
+    /// Every pbx.
+    pub pbxs: HashMap<PbxKey, PbxAccess>,
+    /// Every tenant with the one above it.
+    pub tenants: HashMap<TenantKey, Option<TenantKey>>,
+}
+
+/// Why a request may not write. The same words for an unknown pbx and a wrong token: neither is told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the token is not one of this pbx's")]
+pub struct Denied;
+
+/// What a request may write.
+#[derive(Debug, Clone)]
+pub struct Grant {
+    /// For which pbx.
+    pub pbx: PbxKey,
+    /// In which dialect.
+    pub dialect: Dialect,
+    /// For which tenant, and those below it; none = for any.
+    pub tenant: Option<TenantKey>,
+}
+
+/// How a leg's tenant is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Allowed,
+    Forbidden,
+    Unknown,
+}
+
+impl Access {
+    /// What the bearer of a token may write for a pbx.
+    ///
+    /// # Errors
+    /// No such pbx, or no such token of it.
+    pub fn grant(&self, pbx: &str, token: &str) -> Result<Grant, Denied> {
+        let key = PbxKey::new(pbx).map_err(|_| Denied)?;
+        let found = self.pbxs.get(&key).ok_or(Denied)?;
+        // Hashes are compared, not tokens: how long it takes says nothing about a token.
+        let hash = TokenHash::of(token);
+        if !found.tokens.contains(&hash) {
+            return Err(Denied);
+        }
+        Ok(Grant { pbx: key, dialect: found.dialect, tenant: found.tenant.clone() })
+    }
+
+    /// Whether a leg of this tenant may be written under a grant. An installation without any tenant takes
+    /// every name: it makes its tenant at the first leg.
+    pub(crate) fn standing(&self, grant: &Grant, tenant: &TenantKey) -> Standing {
+        if self.tenants.is_empty() {
+            return Standing::Allowed;
+        }
+        let is_known = self.tenants.contains_key(tenant);
+        match &grant.tenant {
+            Some(owner) if !self.is_below(tenant, owner) => Standing::Forbidden,
+            _ if is_known => Standing::Allowed,
+            _ => Standing::Unknown,
+        }
+    }
+
+    fn is_below(&self, tenant: &TenantKey, above: &TenantKey) -> bool {
+        let mut seen = HashSet::new();
+        let mut at = Some(tenant);
+        while let Some(key) = at {
+            if key == above {
+                return true;
+            }
+            if seen.len() == TREE_LEVELS || !seen.insert(key) {
+                return false;
+            }
+            at = self.tenants.get(key).and_then(Option::as_ref);
+        }
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tenant(key: &str) -> TenantKey {
+        TenantKey::new(key).unwrap()
+    }
+
+    fn access() -> Access {
+        let pbx = |owner: Option<&str>| PbxAccess {
+            dialect: Dialect::Native,
+            tenant: owner.map(tenant),
+            tokens: vec![TokenHash::of("secret")],
+        };
+        let pbxs = HashMap::from([
+            (PbxKey::new("k1").unwrap(), pbx(Some("reseller"))),
+            (PbxKey::new("multi").unwrap(), pbx(None)),
+        ]);
+        let tenants = HashMap::from([
+            (tenant("reseller"), None),
+            (tenant("acme"), Some(tenant("reseller"))),
+            (tenant("rival"), None),
+        ]);
+        Access { pbxs, tenants }
+    }
+
+    #[track_caller]
+    fn check(pbx: &str, leg_tenant: &str, expected: Standing) {
+        let access = access();
+        let grant = access.grant(pbx, "secret").unwrap();
+        assert_eq!(access.standing(&grant, &tenant(leg_tenant)), expected);
+    }
+
+    #[test]
+    fn a_pbx_speaks_for_its_tenant_and_those_below_and_for_nobody_else() {
+        check("k1", "reseller", Standing::Allowed);
+        check("k1", "acme", Standing::Allowed);
+        check("k1", "rival", Standing::Forbidden);
+        check("k1", "nobody", Standing::Forbidden);
+        check("multi", "rival", Standing::Allowed);
+        check("multi", "nobody", Standing::Unknown);
+    }
+
+    #[test]
+    fn a_wrong_token_and_an_unknown_pbx_get_the_same_answer() {
+        assert!(access().grant("k1", "guess").is_err());
+        assert!(access().grant("k2", "secret").is_err());
+        assert!(access().grant("", "secret").is_err());
+    }
+
+    #[test]
+    fn no_token_is_ever_printed() {
+        assert!(!format!("{:?}", access()).contains("secret"));
+    }
+}
