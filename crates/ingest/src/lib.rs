@@ -1,1 +1,18 @@
 //! Dialects of switches: bytes in, leg records and rejects out.
+//!
+//! Pure: no IO, no clock, no logging; the same bytes give the same records. Bad input is a value, not a failure:
+//! one bad element never loses its neighbours. What the records mean is `session`'s business; whether a sender may
+//! speak for a tenant is `api`'s. The choices where the contract is silent: docs/dialects.md.
+
+mod decode;
+mod decoded;
+mod frame;
+mod freeswitch;
+mod native;
+mod reason;
+mod text;
+
+pub use decode::{decode, decode_frame};
+pub use decoded::{Decoded, Notes, Position, Reject, Source};
+pub use frame::{Frame, Frames, Splitter, frames};
+pub use reason::Reason;

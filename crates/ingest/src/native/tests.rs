@@ -1,0 +1,1 @@
+//! Which records are good, and why the others are not.
