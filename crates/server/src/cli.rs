@@ -2,6 +2,8 @@
 
 mod io;
 mod outcome;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -11,11 +13,11 @@ use clap::{CommandFactory, Parser, Subcommand};
 pub use io::Io;
 pub use outcome::{Failure, Outcome};
 
-use crate::commands::{check_config, serve, sink};
+use crate::commands::{check_config, completions, explain, serve, sink};
 
 /// Raw call legs in, one true record per call, webhooks out
 #[derive(Debug, Parser)]
-#[command(name = "ringpost", version, max_term_width = 100, propagate_version = true)]
+#[command(name = "ringpost", version, max_term_width = 100)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -23,9 +25,16 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run everything in one process: intake, records, webhooks
     Serve(serve::Serve),
+    /// Receive webhooks and print them, or fail on request
     Sink(sink::Sink),
+    /// Print the configuration as it comes out, or all that is wrong with it
     CheckConfig(check_config::CheckConfig),
+    /// Say why a trigger fires for a record, or does not
+    Explain(explain::Explain),
+    /// Print completions for a shell
+    Completions(completions::Completions),
 }
 
 /// The whole process.
@@ -44,6 +53,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, io: &mut Io<'_>) -> u8
         Command::Serve(args) => serve::run(args, io),
         Command::Sink(args) => sink::run(args, io),
         Command::CheckConfig(args) => check_config::run(args, io),
+        Command::Explain(args) => explain::run(args, io),
+        Command::Completions(args) => completions::run(args, io),
     };
     outcome::finish(done, io)
 }

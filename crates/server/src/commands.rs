@@ -1,5 +1,7 @@
 //! The commands. Each takes its arguments and an [`Io`](crate::cli::Io), so that a test runs it in-process.
 
 pub mod check_config;
+pub mod completions;
+pub mod explain;
 pub mod serve;
 pub mod sink;

@@ -17,6 +17,7 @@ mod similar;
 mod tests;
 
 pub use document::Place;
+pub(crate) use document::Positions;
 pub use load::{DEFAULT_TOML, Flags, LoadError, Loaded, Source, load, parse};
 pub use mistake::Mistake;
 pub use reader::Settled;
@@ -25,3 +26,4 @@ pub use sections::{
     Triggers,
 };
 pub use setting::ByteSize;
+pub(crate) use similar::nearest;

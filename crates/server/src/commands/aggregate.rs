@@ -1,0 +1,166 @@
+//! `ringpost aggregate`: legs from files in, one record per call out, with the very code that `serve` runs.
+
+mod input;
+mod rejects;
+mod summary;
+
+#[cfg(test)]
+mod tests;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::Args;
+use ringpost_ingest::{Decoded, Source, decode_frame};
+use ringpost_model::{Dialect, LegRecord, PbxKey, TenantKey, Timestamp};
+use ringpost_session::{Machine, Output};
+
+use super::offline;
+use crate::cli::{Failure, Io, Outcome};
+use input::{Chunk, Inputs};
+use rejects::Rejects;
+use summary::Summary;
+
+/// Arguments of `aggregate`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Records go to standard output, one a line, and a summary to standard error. What cannot be read is
+counted and never stops the run.
+
+Without --stream nothing closes before the end of the input, its order does not matter, and records
+come out by id. With --stream the input is in order of time, calls close as the time of their legs
+passes, and memory is bounded by the calls that are live: input of any size passes.
+
+Examples:
+  ringpost aggregate legs.ndjson
+  zcat legs-*.ndjson.gz | ringpost aggregate --stream > records.ndjson
+  ringpost aggregate --dialect freeswitch-cdr --tenant acme --pbx fs1 cdr/*.json
+  ringpost aggregate --resources resources/ --rejects rejects.ndjson legs.ndjson")]
+pub struct Aggregate {
+    /// What the input is written in: native, freeswitch-cdr
+    #[arg(long, value_name = "DIALECT", default_value = "native")]
+    pub dialect: Dialect,
+    /// Whose calls these are, where the input does not say (never in native)
+    #[arg(long, value_name = "KEY", default_value = "default")]
+    pub tenant: TenantKey,
+    /// Which platform wrote them, where the input does not say (never in native)
+    #[arg(long, value_name = "KEY", default_value = "default")]
+    pub pbx: PbxKey,
+    /// Configuration, for its [sessions]; without it the defaults, and no limits of size
+    #[arg(long, short, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Files of tenants and platforms as `apply` takes them: zones, regions, names, thresholds
+    #[arg(long, value_name = "DIR")]
+    pub resources: Option<PathBuf>,
+    /// Write what could not be read here, one line of JSON each: reason, position, bytes
+    #[arg(long, value_name = "FILE")]
+    pub rejects: Option<PathBuf>,
+    /// The input is in order of time: close calls on the way
+    #[arg(long)]
+    pub stream: bool,
+    /// No summary
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// Files; none, or -, is standard input
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+}
+
+/// Reads all input and prints its records.
+///
+/// # Errors
+/// Input that cannot be opened or read, output that cannot be written, mistakes in the configuration.
+pub fn run(args: &Aggregate, io: &mut Io<'_>) -> Result<Outcome, Failure> {
+    let config = offline::machine_config(args.config.as_deref(), args.stream, io)?;
+    let settings = offline::settings(args.resources.as_deref(), io)?;
+    let mut inputs = Inputs::open(&args.files, args.dialect)?;
+    let rejects = Rejects::open(args.rejects.as_deref())?;
+    let progress = inputs.progress(io.stderr_is_terminal);
+    let mut run = Run {
+        machine: Machine::new(config, Arc::new(settings)),
+        rejects,
+        summary: Summary::default(),
+        now: Timestamp::default(),
+        line: Vec::new(),
+    };
+    let source =
+        Source { tenant: Some(args.tenant.clone()), pbx: Some(args.pbx.clone()), content_type: None };
+    let mut decoded = Decoded::default();
+    while let Some(chunk) = inputs.next(io.stdin)? {
+        progress.inc(chunk.bytes);
+        run.chunk(args.dialect, &source, chunk, &mut decoded, io.stdout)?;
+    }
+    run.machine.finish();
+    run.print(io.stdout)?;
+    io.stdout.flush()?;
+    run.rejects.finish()?;
+    progress.finish_and_clear();
+    if !args.quiet {
+        let text = run.summary.text(&run.machine.stats());
+        io.stderr.write_all(text.as_bytes())?;
+    }
+    Ok(Outcome::Fine)
+}
+
+/// What a run works on.
+struct Run {
+    machine: Machine,
+    rejects: Rejects,
+    summary: Summary,
+    /// The greatest time of a record so far: the time of the stream.
+    now: Timestamp,
+    /// Of the record being printed; kept for its memory.
+    line: Vec<u8>,
+}
+
+impl Run {
+    fn chunk(
+        &mut self,
+        dialect: Dialect,
+        source: &Source<'_>,
+        chunk: Chunk<'_>,
+        decoded: &mut Decoded,
+        out: &mut dyn Write,
+    ) -> Result<(), Failure> {
+        while let Some(frame) = chunk.splitter.next() {
+            decode_frame(dialect, source, &frame, decoded);
+            for reject in decoded.rejects.drain(..) {
+                self.summary.rejected(reject.reason.code());
+                self.rejects.input(chunk.name, &reject)?;
+            }
+            for record in decoded.records.drain(..) {
+                self.record(record, out)?;
+            }
+        }
+        self.summary.notes.add(std::mem::take(&mut decoded.notes));
+        self.summary.elements += std::mem::take(&mut decoded.accepted);
+        Ok(())
+    }
+
+    fn record(&mut self, record: LegRecord, out: &mut dyn Write) -> Result<(), Failure> {
+        let time = record.stream_time();
+        self.summary.out_of_order += u64::from(time < self.now);
+        self.now = self.now.max(time);
+        self.machine.handle(self.now, record);
+        self.print(out)
+    }
+
+    /// Writes what the machine has put out.
+    fn print(&mut self, out: &mut dyn Write) -> Result<(), Failure> {
+        while let Some(output) = self.machine.poll() {
+            match output {
+                Output::Record(envelope) => {
+                    self.line.clear();
+                    serde_json::to_writer(&mut self.line, &envelope.cdr).context("write a record as JSON")?;
+                    self.line.push(b'\n');
+                    out.write_all(&self.line)?;
+                }
+                Output::DeadLetter { record, reason } => self.rejects.record(&record, &reason.to_string())?,
+                Output::Event(_) => {}
+            }
+        }
+        Ok(())
+    }
+}

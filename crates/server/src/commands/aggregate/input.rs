@@ -1,0 +1,133 @@
+//! Files and standard input, one after the other, in pieces: never more of them in memory than one piece and one
+//! element.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use ringpost_ingest::Splitter;
+use ringpost_model::Dialect;
+
+use crate::cli::Failure;
+
+/// Size of a piece: large enough that reading costs no time beside decoding.
+const PIECE_BYTES: usize = 256 * 1024;
+
+/// All input of a run.
+pub(super) struct Inputs {
+    dialect: Dialect,
+    /// The last is being read.
+    waiting: Vec<Input>,
+    splitter: Splitter,
+    /// Of the input that has just come to its end, with what is left of it.
+    ended: (String, Splitter),
+    piece: Vec<u8>,
+    /// Sum of the sizes of files; none with standard input among them.
+    total: Option<u64>,
+}
+
+struct Input {
+    name: String,
+    /// None = standard input.
+    file: Option<File>,
+}
+
+/// What was read, cut into elements.
+pub(super) struct Chunk<'a> {
+    pub(super) name: &'a str,
+    pub(super) splitter: &'a mut Splitter,
+    pub(super) bytes: u64,
+}
+
+impl Inputs {
+    /// Opens every file before the first is read: a mistyped name costs no hour.
+    pub(super) fn open(paths: &[PathBuf], dialect: Dialect) -> Result<Self, Failure> {
+        let mut waiting = Vec::new();
+        let mut total = Some(0);
+        let mut wrong = Vec::new();
+        for path in paths.iter().rev() {
+            match open(path) {
+                Ok((input, size)) => {
+                    total = total.zip(size).map(|(total, size)| total + size);
+                    waiting.push(input);
+                }
+                Err(error) => wrong.push(format!("{}: {error}", path.display())),
+            }
+        }
+        if !wrong.is_empty() {
+            wrong.reverse();
+            return Err(anyhow::anyhow!("open the input: {}", wrong.join("; ")).into());
+        }
+        if paths.is_empty() {
+            waiting.push(Input { name: "-".to_owned(), file: None });
+            total = None;
+        }
+        let splitter = Splitter::new(dialect);
+        let ended = (String::new(), Splitter::new(dialect));
+        Ok(Self { dialect, waiting, splitter, ended, piece: vec![0; PIECE_BYTES], total })
+    }
+
+    /// The next piece; none at the end of all.
+    pub(super) fn next(&mut self, stdin: &mut dyn Read) -> Result<Option<Chunk<'_>>, Failure> {
+        let Some(mut input) = self.waiting.pop() else { return Ok(None) };
+        let reader: &mut dyn Read = match &mut input.file {
+            Some(file) => file,
+            None => stdin,
+        };
+        let read = read(reader, &mut self.piece).with_context(|| format!("read {}", input.name))?;
+        if read > 0 {
+            self.splitter.feed(&self.piece[..read]);
+            self.waiting.push(input);
+            let name = self.waiting.last().map_or("", |input| &input.name);
+            return Ok(Some(Chunk { name, splitter: &mut self.splitter, bytes: read as u64 }));
+        }
+        // The last element of a file need not end with a line, and never goes on in the next file.
+        self.splitter.finish();
+        let splitter = std::mem::replace(&mut self.splitter, Splitter::new(self.dialect));
+        let (name, splitter) = {
+            self.ended = (input.name, splitter);
+            (&self.ended.0, &mut self.ended.1)
+        };
+        Ok(Some(Chunk { name, splitter, bytes: 0 }))
+    }
+
+    /// A bar where somebody sees it.
+    pub(super) fn progress(&self, visible: bool) -> ProgressBar {
+        if !visible {
+            return ProgressBar::hidden();
+        }
+        let template = match self.total {
+            Some(_) => "{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {eta}",
+            None => "{spinner} {bytes} {bytes_per_sec}",
+        };
+        let bar = self.total.map_or_else(ProgressBar::no_length, ProgressBar::new);
+        let style = ProgressStyle::with_template(template).expect("the template is one of the two above");
+        bar.set_draw_target(ProgressDrawTarget::stderr());
+        bar.with_style(style)
+    }
+}
+
+fn open(path: &Path) -> io::Result<(Input, Option<u64>)> {
+    if path.as_os_str() == "-" {
+        return Ok((Input { name: "-".to_owned(), file: None }, None));
+    }
+    let file = File::open(path)?;
+    let metadata = file.metadata()?;
+    if metadata.is_dir() {
+        return Err(io::Error::other("a folder; name its files, such as folder/*.json"));
+    }
+    // A pipe such as <(zcat x.gz) has no size.
+    let size = metadata.is_file().then_some(metadata.len());
+    Ok((Input { name: path.display().to_string(), file: Some(file) }, size))
+}
+
+fn read(reader: &mut dyn Read, piece: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match reader.read(piece) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Tenants, platforms and triggers as files: what `ringpost apply` reads (docs/apply.md).
+//!
+//! Reading finds every mistake of every file and says where it stands. Nothing here touches the store: what
+//! differs from it is `commands::apply`'s business.
+
+use std::path::PathBuf;
+
+mod check;
+mod fields;
+mod folder;
+mod json_text;
+mod kinds;
+mod node;
+mod toml_text;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use check::{Known, check};
+pub(crate) use fields::Reading;
+pub(crate) use folder::{Files, document, read, read_folder};
+pub(crate) use kinds::{TriggerNode, filters_of, tenant_id, trigger_id, trigger_nodes};
+
+use ringpost_model::{Pbx, Tenant, TenantKey, Trigger};
+
+use crate::config::Mistake;
+use node::Node;
+
+/// One resource and where it stands.
+#[derive(Debug, Clone)]
+pub(crate) struct Declared<T> {
+    pub(crate) what: T,
+    pub(crate) file: PathBuf,
+    /// As written, for the places of its parts.
+    pub(crate) node: Node,
+}
+
+/// A platform with the tokens that its legs come with.
+#[derive(Debug, Clone)]
+pub(crate) struct PbxWithTokens {
+    pub(crate) pbx: Pbx,
+    /// Secrets.
+    pub(crate) tokens: Vec<String>,
+}
+
+/// A trigger and whose it is.
+#[derive(Debug, Clone)]
+pub(crate) struct OwnedTrigger {
+    pub(crate) owner: TenantKey,
+    pub(crate) trigger: Trigger,
+}
+
+/// All that the files say.
+#[derive(Debug, Default)]
+pub(crate) struct Resources {
+    pub(crate) tenants: Vec<Declared<Tenant>>,
+    pub(crate) pbxs: Vec<Declared<PbxWithTokens>>,
+    pub(crate) triggers: Vec<Declared<OwnedTrigger>>,
+}
+
+/// What was read, and what is wrong with it.
+#[derive(Debug, Default)]
+pub(crate) struct Read {
+    pub(crate) resources: Resources,
+    pub(crate) mistakes: Vec<Mistake>,
+}
