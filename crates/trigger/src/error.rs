@@ -54,6 +54,16 @@ pub(crate) fn shown(text: &str) -> String {
     out
 }
 
+/// The user's JSON as a message repeats it: as written, on one line, never long.
+pub(crate) fn clipped(json: &str) -> String {
+    let one_line = |char: char| if char.is_control() { ' ' } else { char };
+    let mut out: String = json.chars().take(SHOWN_CHARS).map(one_line).collect();
+    if out.len() < json.len() {
+        out.push('…');
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

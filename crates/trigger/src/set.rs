@@ -175,3 +175,6 @@ fn in_order<B, T>(builders: HashMap<usize, B>, build: fn(B) -> T) -> Vec<(usize,
     built.sort_unstable_by_key(|(slot, _)| *slot);
     built
 }
+
+#[cfg(test)]
+mod tests;

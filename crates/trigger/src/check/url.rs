@@ -26,6 +26,12 @@ fn judge(text: &str, policy: &Policy) -> Result<(), String> {
     if text.chars().any(|char| char.is_whitespace() || char.is_control()) {
         return Err("there is a space or control character in the URL: write %20, or leave it out".to_owned());
     }
+    // The parser would take these for slashes, and the slashes of https:///x for two.
+    let after_scheme = text.split_once(':').and_then(|(_, rest)| rest.strip_prefix("//"));
+    let has_authority = after_scheme.is_some_and(|rest| !rest.starts_with('/'));
+    if text.contains('\\') || !has_authority {
+        return Err("no URL: write one like https://crm.example.com/hook".to_owned());
+    }
     let url = Url::parse(text)
         .map_err(|error| format!("no URL ({error}): write one like https://crm.example.com/hook"))?;
     scheme(&url, policy)?;

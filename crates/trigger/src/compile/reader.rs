@@ -5,7 +5,7 @@ use rust_decimal::Decimal;
 use serde_json::value::RawValue;
 
 use crate::decimal;
-use crate::error::{FilterError, Pointer, shown};
+use crate::error::{FilterError, Pointer, clipped, shown};
 use crate::field::{Field, Kind};
 use crate::limits::{LIST_ENTRIES, TEXT_BYTES};
 use crate::operator::Operator;
@@ -70,7 +70,7 @@ impl<'a> Reader<'a> {
                 Operator::Between => format!("two of {} in a list", plural(self.kind())),
                 _ => expected(self.kind()),
             };
-            self.fail(&format!("the value is missing: write {wanted}"));
+            self.fail(&format!("the value is missing: write {}", wanted.trim_end_matches(',')));
         }
         raw
     }
@@ -196,12 +196,7 @@ impl<'a> Reader<'a> {
     }
 
     fn unexpected(&self, raw: &RawValue) -> String {
-        format!(
-            "{}: write {} instead of {}",
-            self.is_what(),
-            expected(self.kind()),
-            shown(raw.get()).trim_matches('"')
-        )
+        format!("{}: write {} instead of {}", self.is_what(), expected(self.kind()), clipped(raw.get()))
     }
 }
 
@@ -250,7 +245,7 @@ fn expected(kind: Kind) -> String {
     match kind {
         Kind::Text => "a text in quotes, e.g. \"Sales\"".to_owned(),
         Kind::Phone => "a number in quotes, e.g. \"+441614960000\"".to_owned(),
-        Kind::Number => "a number of at most 28 digits, e.g. 12 or 0.35".to_owned(),
+        Kind::Number => "a number such as 12 or 0.35, of at most 28 digits,".to_owned(),
         Kind::Flag => "true or false".to_owned(),
         Kind::Code(names) => {
             let names: Vec<_> =
