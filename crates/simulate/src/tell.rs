@@ -1,0 +1,108 @@
+//! Tells a script as leg records, format 1: whole legs, events, or both; and as networks deliver them: late,
+//! twice, out of order.
+
+mod arrival;
+mod events;
+mod report;
+
+use ringpost_model::{Bridge, LegRecord, PbxKey, TenantKey, Timestamp};
+
+use crate::dice::Dice;
+use crate::script::{LegNo, Micros, Script, ScriptLeg, Teller};
+
+/// A record and when it arrives.
+pub(crate) struct Told {
+    pub(crate) at: Micros,
+    pub(crate) record: LegRecord,
+    /// The last word on its leg: may come late without harm.
+    last: bool,
+}
+
+/// How a leg is told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    Events,
+    Report,
+    Both,
+}
+
+/// A bridge as one of its legs tells it.
+pub(crate) struct Seen {
+    with: ringpost_model::LegId,
+    from: Micros,
+    to: Option<Micros>,
+}
+
+/// Everything that the switch writes of these calls, by arrival.
+pub(crate) fn records(script: &Script, dice: &mut Dice) -> Vec<Told> {
+    let whole = dice.weighted(&[(4, Some(Manner::Events)), (3, Some(Manner::Report)), (3, None)]);
+    let mut told = Vec::new();
+    for index in 0..script.legs.len() {
+        let any = [(2, Manner::Events), (2, Manner::Report), (1, Manner::Both)];
+        let manner = whole.unwrap_or_else(|| dice.weighted(&any));
+        tell_leg(script, LegNo(index), manner, dice, &mut told);
+    }
+    arrival::disturb(&mut told, dice);
+    told.sort_by_key(|told| told.at);
+    told
+}
+
+fn tell_leg(script: &Script, no: LegNo, manner: Manner, dice: &mut Dice, told: &mut Vec<Told>) {
+    let leg = script.leg(no);
+    let seen = bridges_of(script, no);
+    match manner {
+        Manner::Events => events::all(script, leg, &seen, dice, told),
+        Manner::Report => {
+            if script.tells_begins {
+                events::begin(script, leg, dice, told);
+            }
+            report::report(script, leg, &seen, dice, told);
+        }
+        Manner::Both => {
+            events::all(script, leg, &seen, dice, told);
+            report::report(script, leg, &seen, dice, told);
+        }
+    }
+}
+
+fn bridges_of(script: &Script, no: LegNo) -> Vec<Seen> {
+    let mut seen = Vec::new();
+    if !script.tells_bridges {
+        return seen;
+    }
+    for bridge in &script.bridges {
+        let (with, tells) = if bridge.first == no {
+            (bridge.second, bridge.teller != Teller::Second)
+        } else if bridge.second == no {
+            (bridge.first, bridge.teller != Teller::First)
+        } else {
+            continue;
+        };
+        if tells {
+            seen.push(Seen { with: script.leg(with).id.clone(), from: bridge.from, to: bridge.to });
+        }
+    }
+    seen
+}
+
+/// The empty record of a leg, to be filled.
+fn blank(script: &Script, leg: &ScriptLeg, report: ringpost_model::Report) -> LegRecord {
+    LegRecord {
+        tenant: TenantKey::new(script.pbx.tenant).expect("the companies have valid keys"),
+        pbx: PbxKey::new(script.pbx.key).expect("the platforms have valid keys"),
+        leg: leg.id.clone(),
+        links: Vec::new(),
+        fields: ringpost_model::Fields::default(),
+        recordings: Vec::new(),
+        tags: std::collections::BTreeMap::new(),
+        report,
+    }
+}
+
+fn time(at: Micros) -> Timestamp {
+    Timestamp::from_micros(at)
+}
+
+fn as_bridge(seen: &Seen) -> Bridge {
+    Bridge { with: seen.with.clone(), from: time(seen.from), to: seen.to.map(time) }
+}
