@@ -15,6 +15,8 @@ mod masked;
 mod render;
 mod request;
 mod resolve;
+#[cfg(test)]
+mod samples;
 mod schedule;
 mod sign;
 mod stats;

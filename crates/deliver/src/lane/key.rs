@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn the_id_is_the_same_after_a_restart() {
-        assert_eq!(lane(1, "https://hooks.example/a/b").to_string(), "66d3d0cf-0000-0000-0000-000000000000");
+        assert_eq!(lane(1, "https://hooks.example/a/b").to_string(), "437be78d-5c70-5487-91b0-ecba464e9be3");
     }
 
     #[test]

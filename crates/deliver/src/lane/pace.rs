@@ -65,9 +65,9 @@ mod tests {
             }
             now += step;
         }
-        let within =
-            |from: &Instant| starts.iter().filter(|at| *at >= from && **at < *from + Duration::from_secs(1));
-        starts.iter().map(|from| within(from).count()).max().unwrap()
+        let second = Duration::from_secs(1);
+        let within = |from: Instant| starts.iter().filter(|at| (from..from + second).contains(at)).count();
+        starts.iter().map(|from| within(*from)).max().unwrap()
     }
 
     #[test]
