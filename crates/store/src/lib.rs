@@ -1,1 +1,43 @@
-//! Durable state: tenants, pbxs, triggers, sessions, debts, attempts.
+//! Durable state: tenants, pbxs, triggers, sessions, debts, attempts, dead letters.
+//!
+//! One [`Store`], cheap to clone, over files in a folder: `store.db`, and one file a day for attempts. It reads no
+//! clock: times are arguments. What it does not do: decide. When a debt is due, which lane it is of, what an
+//! outcome means is said by its callers.
+
+mod attempt;
+mod change;
+mod columns;
+mod database;
+mod day;
+mod dead_letter;
+mod debt;
+mod error;
+mod exchange;
+mod ingest_token;
+mod lane;
+mod metrics;
+mod pbx;
+mod retention;
+mod secret;
+mod session;
+mod settle;
+mod store;
+mod tenant;
+mod trigger;
+
+pub use attempt::{Attempt, AttemptFilter, Exchange, StoredAttempt};
+pub use change::{Change, Kind, Written};
+pub use dead_letter::{
+    DeadLetter, DeadLetterFilter, DeadLetterId, KEPT_BYTES, StoredDeadLetter, WHOLE_BYTES,
+};
+pub use debt::{Debt, DebtFilter, Ended, Ending, OwedCount};
+pub use error::{Error, OpenError};
+pub use ingest_token::{IngestToken, TokenId, new_token};
+pub use lane::{LaneDue, LaneId};
+pub use metrics::{Metrics, Stats};
+pub use retention::{Dropped, Keep};
+pub use secret::{Key, KeyError, KeyId, Keyring, SecretError};
+pub use session::{CallOutcome, NewSession, Session, SessionCursor, SessionFilter, StoredSession};
+pub use settle::{Batch, Settled};
+pub use store::{Config, Store};
+pub use trigger::{Expect, StoredTrigger};

@@ -1,0 +1,53 @@
+//! Columns to values of the model, and back.
+
+use ringpost_model::{TenantKey, Timestamp};
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+use uuid::Uuid;
+
+/// Reading of columns whose content we wrote: anything else is a decoding error of the row.
+pub(crate) trait Columns {
+    fn uuid(&self, at: &str) -> sqlx::Result<Uuid>;
+    fn time(&self, at: &str) -> sqlx::Result<Timestamp>;
+    fn time_if_any(&self, at: &str) -> sqlx::Result<Option<Timestamp>>;
+    fn tenant(&self, at: &str) -> sqlx::Result<TenantKey>;
+    fn parsed<T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>>(
+        &self,
+        at: &str,
+    ) -> sqlx::Result<T>;
+}
+
+impl Columns for SqliteRow {
+    fn uuid(&self, at: &str) -> sqlx::Result<Uuid> {
+        Uuid::from_slice(self.try_get::<&[u8], _>(at)?).map_err(|error| undecodable(at, error))
+    }
+
+    fn time(&self, at: &str) -> sqlx::Result<Timestamp> {
+        self.try_get(at).map(Timestamp::from_micros)
+    }
+
+    fn time_if_any(&self, at: &str) -> sqlx::Result<Option<Timestamp>> {
+        Ok(self.try_get::<Option<i64>, _>(at)?.map(Timestamp::from_micros))
+    }
+
+    fn tenant(&self, at: &str) -> sqlx::Result<TenantKey> {
+        self.parsed(at)
+    }
+
+    fn parsed<T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>>(
+        &self,
+        at: &str,
+    ) -> sqlx::Result<T> {
+        self.try_get::<&str, _>(at)?.parse().map_err(|error| undecodable(at, error))
+    }
+}
+
+pub(crate) fn undecodable<E: std::error::Error + Send + Sync + 'static>(at: &str, error: E) -> sqlx::Error {
+    sqlx::Error::ColumnDecode { index: at.to_owned(), source: Box::new(error) }
+}
+
+/// `(?, ?, ?), (?, ?, ?)`: so many rows of so many columns.
+pub(crate) fn places(rows: usize, columns: usize) -> String {
+    let row = format!("({})", vec!["?"; columns].join(", "));
+    vec![row; rows].join(", ")
+}

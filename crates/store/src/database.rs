@@ -1,0 +1,89 @@
+//! How a file is opened: one writer, some readers, the tables of this version.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::Row;
+use sqlx::sqlite::{
+    Sqlite, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions, Transaction};
+
+use crate::error::OpenError;
+
+/// For how long a writer waits for another process (`apply` beside `serve`).
+const BUSY: Duration = Duration::from_secs(5);
+
+/// One database file.
+#[derive(Debug)]
+pub(crate) struct Database {
+    /// One connection: writers wait here, in order, and not in a loop inside the database.
+    writer: SqlitePool,
+    pub(crate) readers: SqlitePool,
+}
+
+impl Database {
+    /// Opens a file or makes it, and brings its tables up to date. `steps` are the migrations, oldest first.
+    pub(crate) async fn open(path: &Path, readers: u32, steps: &[&'static str]) -> Result<Self, OpenError> {
+        let file = path.display().to_string();
+        let writer = pool(1).connect_with(options(path)).await;
+        let writer =
+            writer.map_err(|source| OpenError::File { file: file.clone(), source: Arc::new(source) })?;
+        migrate(&writer, &file, steps).await?;
+        let reading = options(path).pragma("query_only", "ON");
+        Ok(Self { writer, readers: pool(readers).connect_lazy_with(reading) })
+    }
+
+    /// Begins a write. Dropped without a commit it leaves nothing behind.
+    pub(crate) async fn begin(&self) -> sqlx::Result<Transaction<'static, Sqlite>> {
+        self.writer.begin_with("BEGIN IMMEDIATE").await
+    }
+
+    pub(crate) async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+fn pool(connections: u32) -> SqlitePoolOptions {
+    // A connection to a file does not break like one to a server: no ping before each use, no renewal.
+    SqlitePoolOptions::new()
+        .max_connections(connections)
+        .test_before_acquire(false)
+        .max_lifetime(None)
+        .idle_timeout(Duration::from_secs(600))
+}
+
+/// FULL: what is acknowledged is on the disk.
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(BUSY)
+        // 16 MB between checkpoints: an index page that changes often is written to the main file less often.
+        .pragma("wal_autocheckpoint", "4000")
+        // 16 MB of pages: the inner pages of every index, with room for the hot leaves.
+        .pragma("cache_size", "-16000")
+        .disable_statement_logging()
+}
+
+/// Forward only, all in one transaction, so that two processes that start together do it once.
+async fn migrate(writer: &SqlitePool, file: &str, steps: &[&'static str]) -> Result<(), OpenError> {
+    let failed = |source| OpenError::File { file: file.to_owned(), source: Arc::new(source) };
+    let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+    let row = sqlx::query("PRAGMA user_version").fetch_one(&mut *transaction).await.map_err(failed)?;
+    let found: i64 = row.get(0);
+    let known = steps.len() as i64;
+    if found > known {
+        return Err(OpenError::Newer { file: file.to_owned(), found, known });
+    }
+    for (version, step) in (1..).zip(steps).skip(found as usize) {
+        sqlx::raw_sql(*step).execute(&mut *transaction).await.map_err(failed)?;
+        let version = sqlx::AssertSqlSafe(format!("PRAGMA user_version = {version}"));
+        sqlx::query(version).execute(&mut *transaction).await.map_err(failed)?;
+    }
+    transaction.commit().await.map_err(failed)
+}

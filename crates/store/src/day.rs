@@ -1,0 +1,151 @@
+//! The files of attempts, one for each day (UTC): found, made, and dropped whole.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ringpost_model::{AttemptId, Timestamp};
+use tokio::sync::Mutex;
+
+use crate::database::Database;
+use crate::error::Error;
+
+/// Migrations of a day's file, oldest first. A released one is never changed.
+const STEPS: [&str; 1] = [include_str!("schema/attempts_1.sql")];
+/// Readers of one day: few look at one day at the same time.
+const READERS: u32 = 2;
+const DAY_MICROS: i64 = 86_400_000_000;
+
+/// A day in UTC, counted from 1970-01-01.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Day(i64);
+
+impl Day {
+    pub(crate) fn of(time: Timestamp) -> Self {
+        Self(time.micros().div_euclid(DAY_MICROS))
+    }
+
+    /// The day that an attempt belongs to: the one in its id, so that a repeated insert meets the first one.
+    /// None = not a UUIDv7.
+    pub(crate) fn of_attempt(id: AttemptId) -> Option<Self> {
+        if id.0.get_version_num() != 7 {
+            return None;
+        }
+        let (seconds, nanos) = id.0.get_timestamp()?.to_unix();
+        let micros = i64::try_from(seconds).ok()?.checked_mul(1_000_000)? + i64::from(nanos / 1_000);
+        Some(Self::of(Timestamp::from_micros(micros)))
+    }
+
+    pub(crate) fn start(self) -> Timestamp {
+        Timestamp::from_micros(self.0 * DAY_MICROS)
+    }
+
+    pub(crate) fn end(self) -> Timestamp {
+        self.start().plus_micros(DAY_MICROS)
+    }
+
+    fn parse(name: &str) -> Option<Self> {
+        let date = name.strip_prefix("attempts-")?.strip_suffix(".db")?;
+        Timestamp::parse(&format!("{date}T00:00:00Z")).ok().map(Self::of)
+    }
+
+    fn file(self) -> String {
+        format!("attempts-{self}.db")
+    }
+}
+
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.start().to_string();
+        f.write_str(text.get(..10).unwrap_or(&text))
+    }
+}
+
+/// Every day's file; open ones stay open.
+#[derive(Debug)]
+pub(crate) struct Days {
+    folder: PathBuf,
+    open: Mutex<BTreeMap<Day, Arc<Database>>>,
+}
+
+impl Days {
+    pub(crate) fn new(folder: PathBuf) -> Self {
+        Self { folder, open: Mutex::default() }
+    }
+
+    /// The file of a day, made where there is none.
+    pub(crate) async fn make(&self, what: &'static str, day: Day) -> Result<Arc<Database>, Error> {
+        let mut open = self.open.lock().await;
+        if let Some(database) = open.get(&day) {
+            return Ok(Arc::clone(database));
+        }
+        let database = Database::open(&self.folder.join(day.file()), READERS, &STEPS).await;
+        let database = database.map_err(|source| Error::Database { what, source: Arc::new(source) })?;
+        let database = Arc::new(database);
+        open.insert(day, Arc::clone(&database));
+        Ok(database)
+    }
+
+    /// The file of a day, where there is one.
+    pub(crate) async fn find(&self, what: &'static str, day: Day) -> Result<Option<Arc<Database>>, Error> {
+        if !self.folder.join(day.file()).exists() {
+            return Ok(None);
+        }
+        self.make(what, day).await.map(Some)
+    }
+
+    /// Every day with a file, oldest first.
+    pub(crate) fn list(&self, what: &'static str) -> Result<Vec<Day>, Error> {
+        let failed = |source: std::io::Error| Error::Database { what, source: Arc::new(source) };
+        let mut days = Vec::new();
+        for entry in std::fs::read_dir(&self.folder).map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name();
+            days.extend(name.to_str().and_then(Day::parse));
+        }
+        days.sort_unstable();
+        Ok(days)
+    }
+
+    /// Deletes the file of a day.
+    pub(crate) async fn drop(&self, what: &'static str, day: Day) -> Result<(), Error> {
+        let mut open = self.open.lock().await;
+        if let Some(database) = open.remove(&day) {
+            database.close().await;
+        }
+        let path = self.folder.join(day.file());
+        for suffix in ["-wal", "-shm", ""] {
+            let mut name = path.clone().into_os_string();
+            name.push(suffix);
+            match std::fs::remove_file(&name) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::Database { what, source: Arc::new(error) });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn close(&self) {
+        for database in std::mem::take(&mut *self.open.lock().await).into_values() {
+            database.close().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_is_named_by_its_date_and_found_by_its_name() {
+        let time = Timestamp::parse("2026-10-25T23:59:59.999999Z").unwrap();
+        assert_eq!(Day::of(time).file(), "attempts-2026-10-25.db");
+        assert_eq!(Day::parse("attempts-2026-10-25.db"), Some(Day::of(time)));
+        assert_ne!(Day::of(time.plus_micros(1)), Day::of(time));
+        for other in ["attempts-2026-10-25.db-wal", "store.db", "attempts-x.db"] {
+            assert_eq!(Day::parse(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Writing debts so that those of one trigger and session stay in line.
+
+use ringpost_model::{Delivery, Timestamp};
+use sqlx::Row;
+use sqlx::sqlite::SqliteConnection;
+
+use super::{Debt, Ended, Ending, read_delivery};
+
+/// A new debt, or a known one with its next due time. A known one that is leased to somebody else is left alone.
+const PUT: &str = "INSERT INTO debts (delivery, trigger_id, version, owner, tenant_id, tenant, session, rev, matches,
+        lane, due, attempts, tries, queued, first_try, reason, lease_owner, held, behind)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,
+        coalesce((SELECT held FROM triggers WHERE id = ?2), 1),
+        EXISTS (SELECT 1 FROM debts WHERE trigger_id = ?2 AND session = ?7))
+    ON CONFLICT (delivery) DO UPDATE SET lane = excluded.lane, due = excluded.due, attempts = excluded.attempts,
+        tries = excluded.tries, first_try = excluded.first_try, reason = excluded.reason,
+        lease_owner = excluded.lease_owner
+    WHERE debts.lease_owner IS NULL OR debts.lease_owner = ?18 OR debts.due <= ?19";
+
+/// Writes a debt, and returns what it, or a newer one, takes the place of: that has to be logged and deleted.
+pub(crate) async fn put(
+    to: &mut SqliteConnection,
+    debt: &Debt,
+    owner: &str,
+    now: Timestamp,
+) -> sqlx::Result<Vec<Ended>> {
+    let delivery = &debt.delivery;
+    let query = sqlx::query(PUT)
+        .bind(delivery.id.0.as_bytes().as_slice())
+        .bind(delivery.trigger.0.as_bytes().as_slice())
+        .bind(delivery.trigger_version as i64)
+        .bind(delivery.owner.0.as_bytes().as_slice())
+        .bind(delivery.tenant_id.0.as_bytes().as_slice())
+        .bind(delivery.tenant.as_str())
+        .bind(delivery.session.0.as_bytes().as_slice())
+        .bind(delivery.rev)
+        .bind(delivery.matches)
+        .bind(debt.lane.0.as_bytes().as_slice())
+        .bind(debt.leased_until.unwrap_or(debt.due).micros())
+        .bind(debt.attempts)
+        .bind(debt.tries)
+        .bind(debt.queued.micros())
+        .bind(debt.first_try.map(Timestamp::micros))
+        .bind(&*debt.reason)
+        .bind(debt.leased_until.map(|_| owner))
+        .bind(owner)
+        .bind(now.micros());
+    query.execute(&mut *to).await?;
+    older(to, delivery, now).await
+}
+
+/// Debts of the same trigger and session that are not in flight, and that a newer revision is owed of.
+async fn older(from: &mut SqliteConnection, delivery: &Delivery, now: Timestamp) -> sqlx::Result<Vec<Ended>> {
+    let sql = "SELECT * FROM debts d WHERE trigger_id = ?1 AND session = ?2
+        AND rev < (SELECT max(rev) FROM debts WHERE trigger_id = ?1 AND session = ?2)
+        AND (lease_owner IS NULL OR due <= ?3)";
+    let query = sqlx::query(sql).bind(delivery.trigger.0.as_bytes().as_slice());
+    let query = query.bind(delivery.session.0.as_bytes().as_slice()).bind(now.micros());
+    let rows = query.fetch_all(from).await?;
+    rows.iter().map(|row| Ok(superseded(read_delivery(row)?, now))).collect()
+}
+
+pub(super) fn superseded(delivery: Delivery, now: Timestamp) -> Ended {
+    let reason = "a newer revision goes in its place".into();
+    Ended { delivery, ending: Ending::Superseded, reason, at: now }
+}
+
+/// Whether a newer revision is owed.
+pub(super) async fn has_newer(from: &mut SqliteConnection, delivery: &Delivery) -> sqlx::Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM debts WHERE trigger_id = ? AND session = ? AND rev > ?)";
+    let query = sqlx::query(sql).bind(delivery.trigger.0.as_bytes().as_slice());
+    let query = query.bind(delivery.session.0.as_bytes().as_slice()).bind(delivery.rev);
+    query.fetch_one(from).await?.try_get(0)
+}
+
+/// A debt is no more, unless it is leased to somebody else; the next in line may go.
+pub(crate) async fn delete(
+    to: &mut SqliteConnection,
+    delivery: &Delivery,
+    owner: &str,
+    now: Timestamp,
+) -> sqlx::Result<()> {
+    let sql = "DELETE FROM debts WHERE delivery = ?
+        AND (lease_owner IS NULL OR lease_owner = ? OR due <= ?)";
+    let query = sqlx::query(sql).bind(delivery.id.0.as_bytes().as_slice()).bind(owner).bind(now.micros());
+    if query.execute(&mut *to).await?.rows_affected() == 0 {
+        return Ok(());
+    }
+    let sql = "UPDATE debts SET behind = 0 WHERE behind = 1 AND seq =
+        (SELECT min(seq) FROM debts WHERE trigger_id = ? AND session = ?)";
+    let query = sqlx::query(sql).bind(delivery.trigger.0.as_bytes().as_slice());
+    query.bind(delivery.session.0.as_bytes().as_slice()).execute(to).await?;
+    Ok(())
+}

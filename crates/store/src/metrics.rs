@@ -1,0 +1,74 @@
+//! What the store counts.
+
+use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
+use ringpost_model::Timestamp;
+
+use crate::error::{Error, doing};
+use crate::store::Store;
+
+/// Counters of one store; register them under the prefix of the caller.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    /// Seconds that a durable write takes, by what it does: `settle`, `claim`.
+    pub write_seconds: HistogramVec,
+    /// Rows written, by table.
+    pub rows: IntCounterVec,
+}
+
+/// How much is owed, as of now.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Stats {
+    /// Deliveries owed.
+    pub debts: u64,
+    /// The earliest due time of all, held ones included.
+    pub oldest_due: Option<Timestamp>,
+    /// Debts of triggers that are paused.
+    pub held: u64,
+    /// Dead letters that were not replayed.
+    pub dead_letters: u64,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let buckets = vec![0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
+        let seconds = HistogramOpts::new("store_operation_seconds", "Time of a write, syncs included.");
+        let rows = Opts::new("store_rows_total", "Rows written.");
+        Self {
+            write_seconds: HistogramVec::new(seconds.buckets(buckets), &["operation"]).expect("a valid name"),
+            rows: IntCounterVec::new(rows, &["table"]).expect("a valid name"),
+        }
+    }
+
+    /// Adds all to a registry.
+    ///
+    /// # Errors
+    /// A name is taken already.
+    pub fn register(&self, registry: &Registry) -> Result<(), prometheus::Error> {
+        registry.register(Box::new(self.write_seconds.clone()))?;
+        registry.register(Box::new(self.rows.clone()))
+    }
+
+    pub(crate) fn count(&self, table: &str, rows: usize) {
+        self.rows.with_label_values(&[table]).inc_by(rows as u64);
+    }
+}
+
+impl Store {
+    /// How much is owed. Cheap enough to be asked at every scrape.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn stats(&self) -> Result<Stats, Error> {
+        let sql = "SELECT (SELECT coalesce(sum(count), 0) FROM owed), (SELECT min(due) FROM debts),
+            (SELECT coalesce(sum(count), 0) FROM owed o JOIN triggers t ON t.id = o.trigger_id WHERE t.held = 1),
+            (SELECT count(*) FROM dead_letters WHERE replayed IS NULL)";
+        let row = sqlx::query_as::<_, (i64, Option<i64>, i64, i64)>(sql).fetch_one(self.readers()).await;
+        let (debts, oldest_due, held, dead_letters) = row.map_err(doing("count what is owed"))?;
+        Ok(Stats {
+            debts: debts as u64,
+            oldest_due: oldest_due.map(Timestamp::from_micros),
+            held: held as u64,
+            dead_letters: dead_letters as u64,
+        })
+    }
+}

@@ -1,0 +1,98 @@
+//! Platforms that calls come from.
+
+use std::sync::Arc;
+
+use ringpost_model::{Pbx, PbxKey, TenantKey, Timestamp};
+use sqlx::Row;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+
+use crate::change::{Kind, Written, bump};
+use crate::columns::undecodable;
+use crate::error::{Error, doing};
+use crate::store::Store;
+
+impl Store {
+    /// Makes or changes a pbx.
+    ///
+    /// # Errors
+    /// Its tenant does not exist, or the store cannot be written.
+    pub async fn put_pbx(&self, pbx: &Pbx, now: Timestamp) -> Result<Written, Error> {
+        const WHAT: &str = "save a pbx";
+        let mut write = self.begin(WHAT).await?;
+        let before = find(&mut write, &pbx.key).await.map_err(doing(WHAT))?;
+        if before.as_ref() == Some(pbx) {
+            return Ok(Written::Same);
+        }
+        let document = serde_json::to_string(pbx).map_err(|source| Error::Damaged {
+            what: WHAT,
+            row: format!("pbx {}", pbx.key),
+            source: Arc::new(source),
+        })?;
+        let sql = "INSERT INTO pbxs (key, tenant, document, changed) VALUES (?, ?, ?, ?)
+            ON CONFLICT (key) DO UPDATE SET tenant = excluded.tenant, document = excluded.document,
+            changed = excluded.changed";
+        let tenant = pbx.tenant.as_ref();
+        let query = sqlx::query(sql).bind(pbx.key.as_str()).bind(tenant.map(TenantKey::as_str));
+        query.bind(document).bind(now.micros()).execute(&mut *write).await.map_err(|error| {
+            match (tenant, error.as_database_error()) {
+                (Some(tenant), Some(database)) if database.is_foreign_key_violation() => {
+                    Error::NotFound { kind: "tenant", key: tenant.to_string() }
+                }
+                _ => Error::database(WHAT, error),
+            }
+        })?;
+        bump(&mut write, Kind::Pbx, tenant).await.map_err(doing(WHAT))?;
+        write.commit().await.map_err(doing(WHAT))?;
+        Ok(if before.is_some() { Written::Changed } else { Written::Made })
+    }
+
+    /// Removes a pbx and its tokens. False = there was none.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub async fn remove_pbx(&self, key: &PbxKey) -> Result<bool, Error> {
+        const WHAT: &str = "remove a pbx";
+        let mut write = self.begin(WHAT).await?;
+        let Some(before) = find(&mut write, key).await.map_err(doing(WHAT))? else { return Ok(false) };
+        for sql in ["DELETE FROM ingest_tokens WHERE pbx = ?", "DELETE FROM pbxs WHERE key = ?"] {
+            let query = sqlx::query(sql).bind(key.as_str());
+            query.execute(&mut *write).await.map_err(doing(WHAT))?;
+        }
+        for kind in [Kind::IngestToken, Kind::Pbx] {
+            bump(&mut write, kind, before.tenant.as_ref()).await.map_err(doing(WHAT))?;
+        }
+        write.commit().await.map_err(doing(WHAT))?;
+        Ok(true)
+    }
+
+    /// A pbx.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn pbx(&self, key: &PbxKey) -> Result<Option<Pbx>, Error> {
+        const WHAT: &str = "read a pbx";
+        let query = sqlx::query("SELECT document FROM pbxs WHERE key = ?").bind(key.as_str());
+        let row = query.fetch_optional(self.readers()).await.map_err(doing(WHAT))?;
+        row.as_ref().map(read).transpose().map_err(doing(WHAT))
+    }
+
+    /// Every pbx, by key.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn pbxs(&self) -> Result<Vec<Pbx>, Error> {
+        const WHAT: &str = "read the pbxs";
+        let query = sqlx::query("SELECT document FROM pbxs ORDER BY key");
+        let rows = query.fetch_all(self.readers()).await.map_err(doing(WHAT))?;
+        rows.iter().map(read).collect::<sqlx::Result<_>>().map_err(doing(WHAT))
+    }
+}
+
+async fn find(from: &mut SqliteConnection, key: &PbxKey) -> sqlx::Result<Option<Pbx>> {
+    let query = sqlx::query("SELECT document FROM pbxs WHERE key = ?").bind(key.as_str());
+    query.fetch_optional(from).await?.as_ref().map(read).transpose()
+}
+
+fn read(row: &SqliteRow) -> sqlx::Result<Pbx> {
+    serde_json::from_str(row.try_get(0)?).map_err(|error| undecodable("document", error))
+}

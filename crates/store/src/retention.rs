@@ -1,0 +1,124 @@
+//! What is old goes: days of attempts by their file, the rest in short steps beside the work.
+
+use std::time::Duration;
+
+use ringpost_model::Timestamp;
+use sqlx::Row;
+
+use crate::error::{Error, doing};
+use crate::store::Store;
+
+/// Rows of one transaction: few enough that dispatch does not notice.
+const STEP: i64 = 1_000;
+
+/// How long what is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keep {
+    /// Attempts, in whole days: a day goes when all of it is older. 14 days.
+    pub attempts: Duration,
+    /// Sessions with their legs, after they were emitted. 400 days.
+    pub sessions: Duration,
+    /// Dead letters, after they were received. 30 days.
+    pub dead_letters: Duration,
+}
+
+/// What has gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Dropped {
+    /// Files of attempts.
+    pub days: u64,
+    /// Sessions.
+    pub sessions: u64,
+    /// Dead letters.
+    pub dead_letters: u64,
+    /// Versions of triggers that nothing refers to any more.
+    pub trigger_versions: u64,
+}
+
+impl Default for Keep {
+    fn default() -> Self {
+        let days = |days: u64| Duration::from_secs(days * 86_400);
+        Self { attempts: days(14), sessions: days(400), dead_letters: days(30) }
+    }
+}
+
+impl Store {
+    /// Drops what is older than it is kept. To be called now and then, e.g. every hour.
+    ///
+    /// # Errors
+    /// The store cannot be written; what has gone by then stays gone.
+    pub async fn retain(&self, keep: Keep, now: Timestamp) -> Result<Dropped, Error> {
+        const WHAT: &str = "drop what is old";
+        let mut dropped = Dropped::default();
+        let oldest = before(now, keep.attempts);
+        for day in self.inner.days.list(WHAT)?.into_iter().take_while(|day| day.end() <= oldest) {
+            self.inner.days.drop(WHAT, day).await?;
+            dropped.days += 1;
+        }
+        dropped.sessions = self.drop_sessions(before(now, keep.sessions)).await?;
+        let letters = "DELETE FROM dead_letters WHERE id IN
+            (SELECT id FROM dead_letters WHERE received < ? ORDER BY received LIMIT ?)";
+        dropped.dead_letters = self.drop_rows(letters, before(now, keep.dead_letters)).await?;
+        // A version that nothing owed refers to is still needed as long as a delivery of its time can be replayed.
+        let versions = "DELETE FROM trigger_versions WHERE rowid IN (SELECT v.rowid FROM trigger_versions v
+            WHERE v.replaced < ? AND NOT EXISTS (SELECT 1 FROM debts d
+                WHERE d.trigger_id = v.trigger_id AND d.version = v.version) LIMIT ?)";
+        dropped.trigger_versions = self.drop_rows(versions, oldest).await?;
+        Ok(dropped)
+    }
+
+    /// Rows are in the order they were first written, near enough that of their emission: the old ones are at the
+    /// beginning. What is still owed stays.
+    async fn drop_sessions(&self, than: Timestamp) -> Result<u64, Error> {
+        const WHAT: &str = "drop old sessions";
+        let sql = "SELECT s.rowid, s.session, s.emitted >= ?1 OR
+            EXISTS (SELECT 1 FROM debts d WHERE d.session = s.session)
+            FROM sessions s WHERE s.rowid > ?2 ORDER BY s.rowid LIMIT ?3";
+        let (mut after, mut dropped) = (i64::MIN, 0);
+        loop {
+            let mut write = self.begin(WHAT).await?;
+            let query = sqlx::query(sql).bind(than.micros()).bind(after).bind(STEP);
+            let rows = query.fetch_all(&mut *write).await.map_err(doing(WHAT))?;
+            let mut gone = 0;
+            for row in &rows {
+                after = row.get(0);
+                let (session, stays): (&[u8], bool) = (row.get(1), row.get(2));
+                if stays {
+                    continue;
+                }
+                for sql in
+                    ["DELETE FROM revisions WHERE session = ?", "DELETE FROM sessions WHERE session = ?"]
+                {
+                    let query = sqlx::query(sql).bind(session);
+                    query.execute(&mut *write).await.map_err(doing(WHAT))?;
+                }
+                gone += 1;
+            }
+            write.commit().await.map_err(doing(WHAT))?;
+            dropped += gone;
+            // A step without anything old: what follows is younger.
+            if gone == 0 {
+                return Ok(dropped);
+            }
+        }
+    }
+
+    async fn drop_rows(&self, sql: &'static str, than: Timestamp) -> Result<u64, Error> {
+        const WHAT: &str = "drop what is old";
+        let mut dropped = 0;
+        loop {
+            let mut write = self.begin(WHAT).await?;
+            let query = sqlx::query(sql).bind(than.micros()).bind(STEP);
+            let done = query.execute(&mut *write).await.map_err(doing(WHAT))?;
+            write.commit().await.map_err(doing(WHAT))?;
+            dropped += done.rows_affected();
+            if done.rows_affected() < STEP as u64 {
+                return Ok(dropped);
+            }
+        }
+    }
+}
+
+fn before(now: Timestamp, keep: Duration) -> Timestamp {
+    now.plus_micros(-i64::try_from(keep.as_micros()).unwrap_or(i64::MAX))
+}
