@@ -1,12 +1,106 @@
-//! Dialect `freeswitch-cdr`: documents of FreeSWITCH's `mod_json_cdr`.
+//! Dialect `freeswitch-cdr`: documents of FreeSWITCH's `mod_json_cdr`, one a leg (enrichment-and-dialects.md 2).
+//!
+//! A stock switch writes documents of A legs only, so the legs that a document's leg placed are read out of it too.
+//! They carry `rev` 0 and a leg's own document `rev` 1: where both come, only the own one counts.
 
-use crate::decoded::{Decoded, Source};
+mod apps;
+mod body;
+mod dial;
+mod document;
+mod far;
+mod meetings;
+mod node;
+mod own;
+mod side;
+mod variables;
+
+use ringpost_model::{PbxKey, TenantKey};
+
+use crate::decoded::{Decoded, Notes, Source};
 use crate::reason::Reason;
+use crate::text;
+use document::Document;
+use own::Own;
 
-pub(crate) fn is_one_wrapped_body(_source: &Source<'_>, _bytes: &[u8]) -> bool {
-    false
+/// A body that is one document although it may have line ends in it: a form or base64 that a request says it is.
+pub(crate) fn is_one_wrapped_body(source: &Source<'_>, bytes: &[u8]) -> bool {
+    body::is_base64_body(source.content_type, bytes)
 }
 
-pub(crate) fn decode(_source: &Source<'_>, _bytes: &[u8], _decoded: &mut Decoded) -> Result<(), Reason> {
-    Err(Reason::Wrapping("this dialect is being written"))
+/// Decodes one document, plain or wrapped, and adds its legs.
+pub(crate) fn decode(source: &Source<'_>, bytes: &[u8], decoded: &mut Decoded) -> Result<(), Reason> {
+    if bytes.first() == Some(&b'{') {
+        return decode_json(source, bytes, decoded).map_err(|(reason, _)| reason);
+    }
+    let inner = body::unwrap(bytes)?;
+    let error = match decode_json(source, inner.trim_ascii(), decoded) {
+        Ok(()) => return Ok(()),
+        Err((reason, is_syntax)) if !is_syntax => return Err(reason),
+        Err((reason, _)) => reason,
+    };
+    let mended = body::mend(&inner).ok_or_else(|| error.clone())?;
+    decode_json(source, mended.as_bytes(), decoded).map_err(|_| error)
 }
+
+/// With the reason goes whether the bytes were no JSON at all.
+fn decode_json(source: &Source<'_>, bytes: &[u8], decoded: &mut Decoded) -> Result<(), (Reason, bool)> {
+    let checked = text::check(bytes).map_err(|reason| (reason, false))?;
+    let halves = text::replace_half_characters(&checked.text);
+    let (json, halves) = match &halves {
+        Some((fixed, halves)) => (fixed.as_str(), *halves),
+        None => (checked.text.as_ref(), 0),
+    };
+    let node = node::parse(json).map_err(|error| (Reason::NotJson(error.to_string()), true))?;
+    let mut notes = Notes { invalid_utf8: checked.replaced + halves, ..Notes::default() };
+    let records = legs(source, &node, &mut notes).map_err(|reason| (reason, false))?;
+    decoded.records.extend(records);
+    decoded.notes.add(notes);
+    Ok(())
+}
+
+fn legs(
+    source: &Source<'_>,
+    node: &node::Node<'_>,
+    notes: &mut Notes,
+) -> Result<Vec<ringpost_model::LegRecord>, Reason> {
+    let document = Document::read(node, notes)?;
+    let tenant = tenant(source, &document)?;
+    let pbx = pbx(source, &document)?;
+    let own = Own::read(&document, notes)?;
+    let mut records = vec![own.record(&tenant, &pbx)];
+    records.extend(own.far_legs().map(|far| far.record(&own, &tenant, &pbx)));
+    notes.far_legs += records.len() as u64 - 1;
+    Ok(records)
+}
+
+/// The source's tenant; on a switch of several, the channel variable set for us, or the domain of the call.
+fn tenant(source: &Source<'_>, document: &Document<'_>) -> Result<TenantKey, Reason> {
+    if let Some(tenant) = &source.tenant {
+        return Ok(tenant.clone());
+    }
+    for name in ["ringpost_tenant", "domain_name"] {
+        if let Some(value) = document.variables.get(name) {
+            return TenantKey::new(value).map_err(|_| Reason::Invalid {
+                path: format!("variables.{name}"),
+                rule: "a tenant is 1 to 64 of A-Z a-z 0-9 . _ -",
+                got: format!("{:?}", crate::reason::clip(value)),
+            });
+        }
+    }
+    let remedy = "; this switch serves several tenants: set the channel variable ringpost_tenant, or domain_name, \
+        on every call, or give the pbx one tenant";
+    Err(Reason::Missing { path: "variables.ringpost_tenant".to_owned(), remedy })
+}
+
+fn pbx(source: &Source<'_>, document: &Document<'_>) -> Result<PbxKey, Reason> {
+    if let Some(pbx) = &source.pbx {
+        return Ok(pbx.clone());
+    }
+    let remedy =
+        "; name the pbx that wrote this: the document has no switchname of 1 to 64 of A-Z a-z 0-9 . _ -";
+    let missing = || Reason::Missing { path: "switchname".to_owned(), remedy };
+    document.switch.and_then(|name| PbxKey::new(name).ok()).ok_or_else(missing)
+}
+
+#[cfg(test)]
+mod tests;
