@@ -187,12 +187,13 @@ impl Inner {
             sending = sending.body(body);
         }
         let sending = sending.headers(request.headers.clone()).send();
-        let mut response = sending.await.map_err(|error| failure::of(error, trace, FailureKind::Broken))?;
+        let failed = |error, kind| failure::of(error, trace, self.deadline, kind);
+        let mut response = sending.await.map_err(|error| failed(error, FailureKind::Broken))?;
         trace.reached(Phase::Body);
         received.head(&response);
         while received.read() < self.read_body_bytes {
             let chunk = response.chunk().await;
-            let chunk = chunk.map_err(|error| failure::of(error, trace, FailureKind::BodyBroken))?;
+            let chunk = chunk.map_err(|error| failed(error, FailureKind::BodyBroken))?;
             let Some(chunk) = chunk else { break };
             received.add(&chunk);
         }
@@ -224,3 +225,6 @@ fn method(method: Method) -> reqwest::Method {
         Method::Put => reqwest::Method::PUT,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use ringpost_model::{Cdr, Delivery, DeliveryId, SessionId, TenantId, TenantKey, Timestamp, Trigger, TriggerId};
+use ringpost_model::{
+    Cdr, Delivery, DeliveryId, SessionId, TenantId, TenantKey, Timestamp, Trigger, TriggerId,
+};
 use serde_json::{Value, json};
 use uuid::Uuid;
 

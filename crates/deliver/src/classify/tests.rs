@@ -19,7 +19,12 @@ fn exchange(method: &str, answer: Option<Answer>, failure: Option<FailureKind>) 
 
 fn answer(status: u16, retry_after: Option<&str>) -> Answer {
     let header = |value: &str| ("retry-after".to_owned(), value.to_owned());
-    Answer { status, headers: retry_after.map(header).into_iter().collect(), body: String::new(), body_cut: false }
+    Answer {
+        status,
+        headers: retry_after.map(header).into_iter().collect(),
+        body: String::new(),
+        body_cut: false,
+    }
 }
 
 fn outcome(keys: Value, method: &str, status: u16, retry_after: Option<&str>) -> Outcome {

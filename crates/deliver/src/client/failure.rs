@@ -23,9 +23,17 @@ pub(super) fn timed_out(trace: &Trace, deadline: Duration) -> Failure {
 }
 
 /// reqwest's error. `otherwise` is what it is when nothing below says better.
-pub(super) fn of(error: reqwest::Error, trace: &Trace, otherwise: FailureKind) -> Failure {
+pub(super) fn of(
+    error: reqwest::Error,
+    trace: &Trace,
+    deadline: Duration,
+    otherwise: FailureKind,
+) -> Failure {
     let connecting = error.is_connect();
-    let slow = error.is_timeout();
+    if connecting && error.is_timeout() {
+        // Its own limit for connecting is our deadline.
+        return timed_out(trace, deadline);
+    }
     // The URL is the first thing that reqwest prints.
     let error = error.without_url();
     let chain = chain(&error);
@@ -40,14 +48,11 @@ pub(super) fn of(error: reqwest::Error, trace: &Trace, otherwise: FailureKind) -
         return Failure { kind: FailureKind::Tls, text: format!("agree on TLS: {tls}") };
     }
     let deepest = chain.last().map_or_else(|| error.to_string(), ToString::to_string);
-    let (kind, doing) = match (connecting, slow) {
-        (true, true) => (FailureKind::Timeout(Phase::Connect), format!("connect{}", trace.to_addresses())),
-        (true, false) if trace.phase() == Phase::Tls => (FailureKind::Tls, "agree on TLS".to_owned()),
-        (true, false) => (FailureKind::Connect, format!("connect{}", trace.to_addresses())),
-        (false, _) if otherwise == FailureKind::BodyBroken => {
-            (otherwise, "read the body of the answer".to_owned())
-        }
-        (false, _) => (otherwise, "get an answer".to_owned()),
+    let (kind, doing) = match trace.phase() {
+        Phase::Tls if connecting => (FailureKind::Tls, "agree on TLS".to_owned()),
+        _ if connecting => (FailureKind::Connect, format!("connect{}", trace.to_addresses())),
+        Phase::Body => (otherwise, "read the body of the answer".to_owned()),
+        _ => (otherwise, "get an answer".to_owned()),
     };
     Failure { kind, text: format!("{doing}: {deepest}") }
 }

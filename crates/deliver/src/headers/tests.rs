@@ -67,7 +67,9 @@ fn a_standard_webhooks_library_verifies_what_is_received() {
         let headers = headers(&rendered, &trigger, &delivery, now).unwrap();
         // Of a GET the part of the query that we appended is what is signed.
         let received = match rendered.method {
-            ringpost_model::Method::Get => rendered.url.as_str().split_once("theirs=1&").unwrap().1.as_bytes(),
+            ringpost_model::Method::Get => {
+                rendered.url.as_str().split_once("theirs=1&").unwrap().1.as_bytes()
+            }
             _ => &rendered.payload[..],
         };
         for secret in &trigger.secrets {
@@ -91,7 +93,8 @@ fn we_identify_ourselves_as_configured() {
     assert_eq!(authorization(url, json!({})), None);
     let basic = json!({ "auth": { "kind": "basic", "user": "Aladdin", "password": "open sesame" } });
     assert_eq!(authorization(url, basic).unwrap(), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
-    let bearer = json!({ "auth": { "kind": "bearer", "token": "t0ken" }, "headers": { "Authorization": "mine" } });
+    let bearer =
+        json!({ "auth": { "kind": "bearer", "token": "t0ken" }, "headers": { "Authorization": "mine" } });
     assert_eq!(authorization(url, bearer).unwrap(), "Bearer t0ken");
     assert_eq!(authorization(url, json!({ "headers": { "authorization": "Key 1" } })).unwrap(), "Key 1");
 }
@@ -107,9 +110,23 @@ fn user_info_of_the_url_is_sent_as_basic_credentials() {
 #[test]
 fn headers_that_are_ours_or_the_connections_cannot_be_set() {
     for name in [
-        "Host", "content-length", "Content-Type", "Content-Encoding", "Connection", "Transfer-Encoding", "TE",
-        "Upgrade", "Keep-Alive", "Proxy-Authorization", "webhook-id", "Webhook-Signature", "X-Hook-ID",
-        "x-account-id", "User-Agent", "Expect", "Trailer",
+        "Host",
+        "content-length",
+        "Content-Type",
+        "Content-Encoding",
+        "Connection",
+        "Transfer-Encoding",
+        "TE",
+        "Upgrade",
+        "Keep-Alive",
+        "Proxy-Authorization",
+        "webhook-id",
+        "Webhook-Signature",
+        "X-Hook-ID",
+        "x-account-id",
+        "User-Agent",
+        "Expect",
+        "Trailer",
     ] {
         assert_eq!(check_header(name, "x").unwrap_err(), HeaderError::Reserved(name.to_owned()));
     }
@@ -124,5 +141,8 @@ fn a_value_that_would_split_the_request_is_refused_without_being_told() {
         assert!(!format!("{error} {error:?}").contains("s3cret"));
     }
     let keys = json!({ "auth": { "kind": "bearer", "token": "a\nb" } });
-    assert_eq!(made("https://h.example/in", keys).unwrap_err(), HeaderError::Value("Authorization".to_owned()));
+    assert_eq!(
+        made("https://h.example/in", keys).unwrap_err(),
+        HeaderError::Value("Authorization".to_owned())
+    );
 }

@@ -325,13 +325,22 @@ impl Core {
         }
     }
 
+    /// The last quarter of the seats is for lanes that have none: a few lanes whose receivers hang cannot take
+    /// a shared host away from all others.
     fn fill_seats(&mut self, now: Instant, origin: &Origin, effects: &mut Effects) {
+        let mut passed_over = 0;
         while let Some(seats) = self.origins.get_mut(origin) {
-            if seats.taken >= self.config.per_origin {
+            if seats.taken >= self.config.per_origin || passed_over > seats.ring.len() {
                 break;
             }
+            let crowded = seats.taken * 4 >= self.config.per_origin * 3;
             let Some(id) = seats.ring.pop_front() else { break };
             let Some(lane) = self.lanes.get_mut(&id) else { continue };
+            if crowded && lane.in_flight > 0 {
+                seats.ring.push_back(id);
+                passed_over += 1;
+                continue;
+            }
             lane.in_ring = false;
             // It may have been paused, or emptied, while it stood in the ring.
             let ready = lane.pause(now).is_none() && lane.in_flight < self.config.concurrency;

@@ -40,10 +40,7 @@ fn an_echo_of_the_request_shows_no_secret() {
          Authorization: Bearer bearer-secret {signing} path-secret pa%23ssword Basic dXNAZXI6cGEjc3N3b3Jk"
     );
     let hidden = secrets.hide(&echo);
-    assert_eq!(
-        hidden,
-        "POST /in/…?sig=… … X-Key: … X-Flag: 1 Authorization: Bearer … … … … Basic …"
-    );
+    assert_eq!(hidden, "POST /in/…?sig=… … X-Key: … X-Flag: 1 Authorization: Bearer … … … … Basic …");
     assert_eq!(format!("{secrets:?}"), "Secrets(9)");
 }
 

@@ -61,7 +61,9 @@ fn a_revision_that_no_longer_matches_says_so_beside_the_record() {
 
 #[test]
 fn every_try_renders_the_same_bytes() {
-    for keys in [json!({}), json!({ "format": "form" }), json!({ "method": "GET" }), json!({ "method": "PUT" })] {
+    for keys in
+        [json!({}), json!({ "format": "form" }), json!({ "method": "GET" }), json!({ "method": "PUT" })]
+    {
         assert_eq!(rendered(URL, keys.clone()), rendered(URL, keys));
     }
 }
@@ -87,7 +89,10 @@ fn a_signed_url_stays_as_it_is_to_the_byte() {
 
 #[test]
 fn a_query_that_is_empty_or_open_gets_no_second_joiner() {
-    for (url, joined) in [("https://h.example/in?", "https://h.example/in?"), ("https://h.example/in?a=1&", "https://h.example/in?a=1&")] {
+    for (url, joined) in [
+        ("https://h.example/in?", "https://h.example/in?"),
+        ("https://h.example/in?a=1&", "https://h.example/in?a=1&"),
+    ] {
         let rendered = rendered(url, json!({ "method": "GET" }));
         assert_eq!(rendered.url.as_str(), format!("{joined}{}", text(&rendered)));
     }
@@ -95,10 +100,12 @@ fn a_query_that_is_empty_or_open_gets_no_second_joiner() {
 
 #[test]
 fn keys_of_the_receiver_are_not_repeated() {
-    let url = "https://h.example/in?id=theirs&cdr%5Bdur%5D=theirs&cdr[tags]=theirs&customData[sig]=x&truncated=0";
+    let url =
+        "https://h.example/in?id=theirs&cdr%5Bdur%5D=theirs&cdr[tags]=theirs&customData[sig]=x&truncated=0";
     let keys = json!({ "method": "GET", "customData": { "sig": "ours", "other": "ours" } });
     let appended = lines(&rendered(url, keys));
-    let keys: Vec<&str> = appended.lines().filter_map(|line| line.split_once('=')).map(|(key, _)| key).collect();
+    let keys: Vec<&str> =
+        appended.lines().filter_map(|line| line.split_once('=')).map(|(key, _)| key).collect();
     assert!(keys.contains(&"tenantId") && keys.contains(&"cdr[id]") && keys.contains(&"customData[other]"));
     for theirs in ["id", "cdr[dur]", "cdr[tags][Support]", "customData[sig]"] {
         assert!(!keys.contains(&theirs), "{theirs}");

@@ -58,7 +58,8 @@ async fn a_name_with_one_bad_address_among_good_ones_gives_none() {
 
 #[tokio::test]
 async fn a_name_whose_answer_changes_is_checked_on_every_attempt() {
-    let names = Names::answering("crm.example", &[&["1.1.1.1"], &["127.0.0.1"], &["1.1.1.1", "2606:4700::1"]]);
+    let names =
+        Names::answering("crm.example", &[&["1.1.1.1"], &["127.0.0.1"], &["1.1.1.1", "2606:4700::1"]]);
     let resolver = resolver(&names, 1);
     assert_eq!(text(&resolver, "crm.example").await, "1.1.1.1");
     let refused = "resolve crm.example: address 127.0.0.1 is refused: loopback";

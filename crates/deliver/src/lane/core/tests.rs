@@ -101,6 +101,22 @@ fn the_lanes_of_an_origin_take_turns_for_its_seats() {
 }
 
 #[test]
+fn lanes_that_hang_leave_seats_for_others_of_the_same_host() {
+    let mut bench = bench(Config { concurrency: 100, per_origin: 8, queue: 100, ..config() });
+    let started: usize = (1..=20).map(|session| bench.call(A, session).unwrap().len()).sum();
+    assert_eq!(started, 6);
+    assert_eq!(bench.call(B, 31), Ok(vec![31]));
+    assert_eq!(bench.call(B, 32), Ok(vec![]), "one each, while it is crowded");
+    assert_eq!(bench.call("https://h.example/c", 33), Ok(vec![33]));
+    assert_eq!(bench.call("https://h.example/d", 34), Ok(vec![]), "no seat is left");
+    assert_eq!(sessions(&bench.finish(A, 1, None)), [34], "who has none goes first");
+    for session in 2..=4 {
+        bench.finish(A, session, None);
+    }
+    assert_eq!(bench.core.sizes(), [4, 6, 14]);
+}
+
+#[test]
 fn all_lanes_together_are_bounded() {
     let mut bench = bench(Config { jobs: 2, ..config() });
     bench.call(A, 1).unwrap();
