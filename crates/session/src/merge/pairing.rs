@@ -1,0 +1,119 @@
+//! Intervals out of openings and closings (sessions.md 1, Intervals from events).
+
+/// An interval as told; without `to` it lasts as long as its leg.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Interval {
+    pub(crate) from: i64,
+    pub(crate) to: Option<i64>,
+    /// Which of two legs told it: bit 1, bit 2.
+    pub(crate) by: u8,
+}
+
+/// Joins what records and events tell of intervals of one kind.
+///
+/// An interval that a record left open is closed by a later closing event too: the record was a snapshot.
+pub(crate) fn intervals(told: Vec<Interval>, mut opens: Vec<(i64, u8)>, closes: Vec<i64>) -> Vec<Interval> {
+    if !closes.is_empty() {
+        let closed = |from: i64| told.iter().any(|other| other.from == from && other.to.is_some());
+        opens.extend(
+            told.iter().filter(|one| one.to.is_none() && !closed(one.from)).map(|one| (one.from, one.by)),
+        );
+    }
+    let mut all = told;
+    all.extend(pair(opens, closes));
+    unify(all)
+}
+
+/// Intervals with equal `from` are one; a `to` beats none, the latest wins.
+fn unify(mut all: Vec<Interval>) -> Vec<Interval> {
+    all.sort_unstable_by_key(|one| one.from);
+    all.dedup_by(|next, kept| {
+        let same = next.from == kept.from;
+        if same {
+            kept.to = kept.to.max(next.to);
+            kept.by |= next.by;
+        }
+        same
+    });
+    all
+}
+
+/// Pairs each opening with the next closing. At one instant the closings of what was open come first; an opening
+/// and a closing with nothing open before make an empty interval.
+fn pair(mut opens: Vec<(i64, u8)>, mut closes: Vec<i64>) -> Vec<Interval> {
+    opens.sort_unstable();
+    closes.sort_unstable();
+    closes.dedup();
+    let mut paired = Vec::with_capacity(opens.len());
+    let mut open: Vec<(i64, u8)> = Vec::new();
+    let (mut opening, mut closing) = (opens.into_iter().peekable(), closes.into_iter().peekable());
+    loop {
+        let next_open = opening.peek().map(|one| one.0);
+        let next_close = closing.peek().copied();
+        let Some(at) = [next_open, next_close].into_iter().flatten().min() else { break };
+        let mut begins = 0;
+        while let Some((_, by)) = opening.next_if(|one| one.0 == at) {
+            begins |= by;
+        }
+        if closing.next_if_eq(&at).is_some() {
+            if open.is_empty() && begins != 0 {
+                paired.push(Interval { from: at, to: Some(at), by: begins });
+                begins = 0;
+            }
+            paired.extend(open.drain(..).map(|(from, by)| Interval { from, to: Some(at), by }));
+        }
+        if begins != 0 {
+            open.push((at, begins));
+        }
+    }
+    paired.extend(open.into_iter().map(|(from, by)| Interval { from, to: None, by }));
+    paired
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(told: &[(i64, Option<i64>)], opens: &[i64], closes: &[i64], expected: &[(i64, Option<i64>)]) {
+        let told = told.iter().map(|&(from, to)| Interval { from, to, by: 1 }).collect();
+        let found = intervals(told, opens.iter().map(|at| (*at, 1)).collect(), closes.to_vec());
+        let found: Vec<_> = found.into_iter().map(|one| (one.from, one.to)).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn an_opening_lasts_to_the_next_closing() {
+        check(&[], &[10, 30], &[20], &[(10, Some(20)), (30, None)]);
+        check(&[], &[30, 10], &[40, 20], &[(10, Some(20)), (30, Some(40))]);
+    }
+
+    #[test]
+    fn a_second_opening_ends_with_the_first() {
+        check(&[], &[10, 15], &[20], &[(10, Some(20)), (15, Some(20))]);
+    }
+
+    #[test]
+    fn a_closing_at_the_instant_of_an_opening_closes_what_was_open_before() {
+        check(&[], &[10, 20], &[20], &[(10, Some(20)), (20, None)]);
+        check(&[], &[20], &[20], &[(20, Some(20))]);
+        check(&[], &[20], &[20, 30], &[(20, Some(20))]);
+    }
+
+    #[test]
+    fn a_closing_with_nothing_open_says_nothing() {
+        check(&[], &[10], &[5], &[(10, None)]);
+    }
+
+    #[test]
+    fn equal_begins_are_one_and_the_latest_end_wins() {
+        check(&[(10, None), (10, Some(20)), (10, Some(30))], &[], &[], &[(10, Some(30))]);
+        check(&[(10, Some(20))], &[10], &[], &[(10, Some(20))]);
+        check(&[(10, Some(20))], &[10], &[25], &[(10, Some(25))]);
+    }
+
+    #[test]
+    fn a_snapshot_left_open_is_closed_by_an_event() {
+        check(&[(10, None)], &[], &[20], &[(10, Some(20))]);
+        check(&[(10, None), (10, Some(15))], &[], &[20], &[(10, Some(15))]);
+    }
+}

@@ -1,0 +1,130 @@
+//! What the configuration says of a tenant's pbx, ready to use.
+
+use std::sync::Arc;
+
+use crate::hash::Map;
+use chrono_tz::Tz;
+use ringpost_model::{Pbx, PbxKey, Tenant, TenantKey, Text, Thresholds};
+use ringpost_numbers::{InvalidRegion, Region};
+
+/// How the records of one tenant on one pbx are made.
+#[derive(Debug, Clone, Default)]
+pub struct PbxSettings {
+    /// Printed as `pbxId`; empty = the key of the legs.
+    pub pbx_id: Text,
+    /// Printed as `pbxName`.
+    pub pbx_name: Text,
+    /// Zone where no leg says.
+    pub pbx_zone: Option<Tz>,
+    /// Zone where the pbx does not say either.
+    pub tenant_zone: Option<Tz>,
+    /// Region in which numbers are read; none = they stay as received.
+    pub region: Option<Region>,
+    /// Borders of `aban` and `short`.
+    pub thresholds: Thresholds,
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("read the region of {what} {key:?}; correct it in the configuration")]
+pub struct SettingsError {
+    what: &'static str,
+    key: String,
+    #[source]
+    source: InvalidRegion,
+}
+
+/// Settings of every configured tenant and pbx, with a default for unknown ones.
+///
+/// A leg's pbx is looked up by its key: first as the tenant's own, then as one of the nearest tenant above, then
+/// as one that serves several tenants. Zone, region and thresholds of the tenant are those of the leg's tenant.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    tenants: Map<TenantKey, OfTenant>,
+    pbxs: Map<(Option<TenantKey>, PbxKey), OfPbx>,
+    /// For tenants that are not configured.
+    pub default: PbxSettings,
+}
+
+#[derive(Debug, Clone)]
+struct OfTenant {
+    parent: Option<TenantKey>,
+    zone: Option<Tz>,
+    region: Option<Region>,
+    thresholds: Thresholds,
+}
+
+#[derive(Debug, Clone)]
+struct OfPbx {
+    id: Text,
+    name: Text,
+    zone: Option<Tz>,
+    region: Option<Region>,
+}
+
+impl Settings {
+    /// From what is configured.
+    ///
+    /// # Errors
+    /// A region that has no numbering plan.
+    pub fn new(tenants: &[Tenant], pbxs: &[Pbx]) -> Result<Self, SettingsError> {
+        let mut settings = Self::default();
+        for tenant in tenants {
+            let of_tenant = OfTenant {
+                parent: tenant.parent.clone(),
+                zone: tenant.zone,
+                region: region("tenant", tenant.key.as_str(), &tenant.region)?,
+                thresholds: tenant.thresholds,
+            };
+            settings.tenants.insert(tenant.key.clone(), of_tenant);
+        }
+        for pbx in pbxs {
+            let of_pbx = OfPbx {
+                id: pbx.guid.clone(),
+                name: pbx.name.clone(),
+                zone: pbx.zone,
+                region: region("pbx", pbx.key.as_str(), &pbx.region)?,
+            };
+            settings.pbxs.insert((pbx.tenant.clone(), pbx.key.clone()), of_pbx);
+        }
+        Ok(settings)
+    }
+
+    /// Settings for the legs of a tenant on a pbx.
+    pub fn resolve(&self, tenant: &TenantKey, pbx: &PbxKey) -> Arc<PbxSettings> {
+        let mut resolved = self.default.clone();
+        if let Some(of_tenant) = self.tenants.get(tenant) {
+            resolved.tenant_zone = of_tenant.zone;
+            resolved.region = of_tenant.region;
+            resolved.thresholds = of_tenant.thresholds;
+        }
+        if let Some(of_pbx) = self.find(tenant, pbx) {
+            resolved.pbx_id.clone_from(&of_pbx.id);
+            resolved.pbx_name.clone_from(&of_pbx.name);
+            resolved.pbx_zone = of_pbx.zone;
+            resolved.region = of_pbx.region.or(resolved.region);
+        }
+        Arc::new(resolved)
+    }
+
+    fn find(&self, tenant: &TenantKey, pbx: &PbxKey) -> Option<&OfPbx> {
+        let mut owner = Some(tenant);
+        // A circle in the tree, which the store refuses, must not hang the stream.
+        for _ in 0..=self.tenants.len() {
+            let Some(key) = owner else { break };
+            if let Some(found) = self.pbxs.get(&(Some(key.clone()), pbx.clone())) {
+                return Some(found);
+            }
+            owner = self.tenants.get(key).and_then(|of_tenant| of_tenant.parent.as_ref());
+        }
+        self.pbxs.get(&(None, pbx.clone()))
+    }
+}
+
+fn region(what: &'static str, key: &str, text: &str) -> Result<Option<Region>, SettingsError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let region = Region::new(text);
+    region.map(Some).map_err(|source| SettingsError { what, key: key.to_owned(), source })
+}
