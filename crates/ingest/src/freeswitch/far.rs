@@ -108,9 +108,10 @@ fn find<'a>(own: &Own<'a>, uuid: &'a str) -> Far<'a> {
     });
     let (profile, caller) = held.unwrap_or((newest, Caller::default()));
     let number = non_empty(number).or(non_empty(caller.destination)).unwrap_or_default();
-    let has_lists = document.variables.get("originated_legs").is_some();
+    let has_list = document.variables.get("originated_legs").is_some();
+    let can_place = document.apps.is_empty() || document.apps.iter().any(is_placing);
     let meeting = own.meetings.iter().find(|meeting| meeting.with == uuid).copied();
-    let is_placed = listed.is_some() || !cause.is_empty() || !has_lists;
+    let is_placed = listed.is_some() || !cause.is_empty() || (!has_list && can_place);
     Far { uuid, caller, profile, name, number, cause, is_placed, app: None, target: None, meeting }
 }
 
@@ -240,7 +241,8 @@ impl<'a> Far<'a> {
         let queue = variables.get("cc_queue").filter(|_| is_agent).map(before_at);
         let group = queue.or(self.target.map(|target| target.group)).unwrap_or_default();
         Fields {
-            direction: self.is_placed.then_some(LegDirection::Out),
+            // Whoever met the leg in the switch may have come in by itself; an agent of a queue is always called.
+            direction: (self.is_placed || is_agent).then_some(LegDirection::Out),
             side,
             party: NumberName { number: number.into(), name: known_name(self.name) },
             dialled: number.into(),
