@@ -53,7 +53,7 @@ fn mixture(at: usize) -> Vec<Value> {
     let number = at / 20;
     match at % 20 {
         0..=5 => vec![
-            json!({"field": "ddiNum", "op": "eq", "value": ddi(at / 2)}),
+            json!({"field": "ddiNum", "op": "eq", "value": ddi(at * 7 % 600)}),
             json!({"field": "ans", "op": "eq", "value": true}),
         ],
         6..=8 => vec![
@@ -85,15 +85,18 @@ fn mixture(at: usize) -> Vec<Value> {
     }
 }
 
-/// Contains and expressions only; two in a hundred expressions need no fixed text.
+/// Contains and expressions only; five hold for a record, some find a part of it, and some expressions need no fixed
+/// text at all.
 fn searches(at: usize) -> Vec<Value> {
     let field = ["cliName", "ansUsrName", "ansGroupName", "cliLoc", "ddiName"][at % 5];
     let (op, value) = match at % 10 {
-        0..=4 => ("contains", format!("customer {at}")),
+        0 => ("contains", format!("neill {}", at / 10 % 200)),
+        1..=4 => ("contains", format!("customer {at}")),
         5 | 6 => ("contains", format!("{}{}", ["ne", "us", "de", "er"][at % 4], at)),
         7 => ("matches", format!("^(sales|support) {at}\\b")),
+        8 if at.is_multiple_of(8) => ("matches", format!("united .*{at}$")),
         8 => ("matches", format!("(north|south)-{at}.*desk$")),
-        _ if at.is_multiple_of(50) => ("matches", format!("^\\d{{{}}}$", 3 + at % 7)),
+        9 if at % 50 == 9 => ("matches", format!("^\\d{{{}}}[a-f]?$", 1 + at / 50)),
         _ => ("matches", format!("o'?brien .*{at}")),
     };
     vec![json!({"field": field, "op": op, "value": value})]

@@ -49,7 +49,8 @@ impl Compiled {
 
     /// Whether all filters hold for the record.
     pub fn holds(&self, cdr: &Cdr) -> bool {
-        self.holds_in(&View::new(cdr, &self.fields))
+        let view = View::new(cdr, &self.fields);
+        self.conditions.iter().all(|condition| condition.holds(&view))
     }
 
     /// Of each filter, in order: whether it held, and on what value.
@@ -58,20 +59,9 @@ impl Compiled {
         self.conditions.iter().map(|condition| explain(condition, &view)).collect()
     }
 
-    pub(crate) fn holds_in(&self, view: &View<'_>) -> bool {
-        self.conditions.iter().all(|condition| condition.holds(view))
-    }
-
-    pub(crate) fn conditions(&self) -> &[Condition] {
-        &self.conditions
-    }
-
-    /// Moves the conditions' values to the places that the caller knows.
-    pub(crate) fn move_fields(&mut self, mut place: impl FnMut(&Field) -> usize) {
-        for condition in &mut self.conditions {
-            condition.slot = place(&condition.field);
-        }
-        self.fields = Vec::new();
+    /// The conditions, with their places in a view of this trigger alone.
+    pub(crate) fn into_conditions(self) -> Vec<Condition> {
+        self.conditions
     }
 }
 

@@ -6,7 +6,7 @@ use crate::text_test::TextTest;
 use crate::view::{Value, View};
 
 /// One compiled filter.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Condition {
     pub(crate) field: Field,
     /// Place of the field's value in a [`View`] made for this condition's trigger or set.
@@ -16,7 +16,7 @@ pub(crate) struct Condition {
 }
 
 /// What is asked of the field's value. A list satisfies a test on texts if any of its elements does.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Test {
     Number(Ranges),
     Text(TextTest),

@@ -4,7 +4,7 @@
 use std::hash::{Hash, Hasher};
 
 use regex::{Regex, RegexBuilder};
-use regex_syntax::hir::{Class, Hir, HirKind};
+use regex_syntax::hir::{Class, Hir, HirKind, Look};
 use regex_syntax::{Parser, ParserBuilder};
 
 use crate::fold::fold_char;
@@ -21,6 +21,9 @@ pub(crate) struct Expression {
     regex: Regex,
     /// Folded texts of which every text that matches, folded, contains at least one; none = nothing is known.
     required: Option<Box<[Box<str>]>>,
+    /// Bytes of the shortest and the longest text that can match: a look at the length is cheaper than one inside.
+    shortest: usize,
+    longest: usize,
 }
 
 impl Expression {
@@ -32,12 +35,20 @@ impl Expression {
         builder.size_limit(EXPRESSION_SIZE).dfa_size_limit(EXPRESSION_CACHE);
         let regex =
             builder.build().map_err(|_| "it is too large: repeat less, or smaller parts".to_owned())?;
-        Ok(Self { regex, required: required(&parsed).map(Vec::into) })
+        let properties = parsed.properties();
+        let is_whole = properties.look_set_prefix().contains(Look::Start)
+            && properties.look_set_suffix().contains(Look::End);
+        Ok(Self {
+            regex,
+            required: required(&parsed).map(Vec::into),
+            shortest: properties.minimum_len().unwrap_or(0),
+            longest: properties.maximum_len().filter(|_| is_whole).unwrap_or(usize::MAX),
+        })
     }
 
     /// Matches somewhere in the text.
     pub(crate) fn is_match(&self, text: &str) -> bool {
-        self.regex.is_match(text)
+        (self.shortest..=self.longest).contains(&text.len()) && self.regex.is_match(text)
     }
 
     /// As written.
@@ -184,6 +195,14 @@ mod tests {
         for pattern in ["\\d{4}", "a*", "(abc)?", "x|\\d", "."] {
             check_required(pattern, "?");
         }
+    }
+
+    #[test]
+    fn the_length_of_a_text_decides_only_where_it_may() {
+        let is_match = |pattern, text| Expression::new(pattern, true).unwrap().is_match(text);
+        assert!(is_match("^.{2}$", "éé") && !is_match("^.{2}$", "ééé"));
+        assert!(is_match("^ſ$", "s") && is_match("^s$", "ſ"), "folded letters may differ in length");
+        assert!(is_match("(?m)^ab$", "x\nab") && is_match("^ab|b$", "xxxb") && is_match("ab$", "xxab"));
     }
 
     #[test]

@@ -2,22 +2,22 @@
 //! then checked whole. So the index only has to find too much, never too little.
 
 mod access;
+mod builder;
 mod line;
 mod texts;
 
-use std::collections::HashMap;
+use std::cell::Cell;
 
 use ringpost_model::Cdr;
 
 use crate::compiled::Compiled;
 use crate::condition::Condition;
 use crate::field::Field;
-use crate::text_test::TextTest;
 use crate::view::{Value, View};
 
-use access::{Access, Popularity};
-use line::{Line, LineBuilder};
-use texts::{TextIndex, TextIndexBuilder};
+use builder::Builder;
+use line::Line;
+use texts::TextIndex;
 
 /// Position of a trigger in the set.
 type Position = u32;
@@ -25,7 +25,12 @@ type Position = u32;
 /// The triggers of one tenant, indexed.
 #[derive(Debug, Default)]
 pub struct Set {
-    triggers: Vec<Compiled>,
+    /// Of each trigger, which conditions must hold.
+    triggers: Vec<Box<[ConditionId]>>,
+    /// Each condition once, those of several triggers first.
+    conditions: Vec<Condition>,
+    /// How many conditions are of several triggers.
+    shared: usize,
     fields: Vec<Field>,
     /// No condition of theirs narrows anything.
     always: Vec<Position>,
@@ -34,17 +39,20 @@ pub struct Set {
     groups: Vec<Group>,
 }
 
-/// A condition that no index answers, tried once for all the triggers that share it.
+/// Place of a condition in the set.
+type ConditionId = u32;
+
+/// A condition that no index answers, tried once for all the triggers that are found by it.
 #[derive(Debug)]
 struct Group {
-    condition: Condition,
+    condition: ConditionId,
     triggers: Vec<Position>,
 }
 
 impl Set {
     /// Indexes triggers; a trigger's position is its place in `triggers`.
     pub fn new(triggers: Vec<Compiled>) -> Self {
-        Builder::default().build(triggers)
+        Builder::new(triggers).build()
     }
 
     /// How many triggers there are.
@@ -63,37 +71,40 @@ impl Set {
         if self.triggers.is_empty() {
             return;
         }
-        let view = View::new(cdr, &self.fields);
-        let mut candidates = self.candidates(&view);
+        let verdicts = Verdicts {
+            set: self,
+            view: View::new(cdr, &self.fields),
+            known: vec![Cell::new(None); self.shared],
+        };
+        let mut candidates = self.candidates(&verdicts);
         candidates.sort_unstable();
         candidates.dedup();
-        let positions = candidates.into_iter().map(|position| position as usize);
-        found.extend(positions.filter(|position| self.triggers[*position].holds_in(&view)));
+        found.extend(candidates.into_iter().map(|at| at as usize).filter(|at| verdicts.trigger(*at)));
     }
 
-    /// The same without the index, one trigger after the other: the yardstick of tests and measurements.
+    /// The same without index and memory, one condition after the other: the yardstick of tests and measurements.
     pub fn scan(&self, cdr: &Cdr, found: &mut Vec<usize>) {
         found.clear();
         let view = View::new(cdr, &self.fields);
-        let all = self.triggers.iter().enumerate();
-        found.extend(all.filter(|(_, trigger)| trigger.holds_in(&view)).map(|(position, _)| position));
+        let holds = |id: &ConditionId| self.conditions[*id as usize].holds(&view);
+        found.extend((0..self.triggers.len()).filter(|at| self.triggers[*at].iter().all(holds)));
     }
 
     /// Every trigger that may hold, some more than once.
-    fn candidates(&self, view: &View<'_>) -> Vec<Position> {
+    fn candidates(&self, verdicts: &Verdicts<'_>) -> Vec<Position> {
         let mut candidates = self.always.clone();
         for (slot, index) in &self.texts {
-            if let Value::Texts(elements) = view.value(*slot) {
+            if let Value::Texts(elements) = verdicts.view.value(*slot) {
                 index.find(elements, &mut candidates);
             }
         }
         for (slot, line) in &self.numbers {
-            if let Value::Number(number) = view.value(*slot) {
+            if let Value::Number(number) = verdicts.view.value(*slot) {
                 line.find(*number, &mut candidates);
             }
         }
         for group in &self.groups {
-            if group.condition.holds(view) {
+            if verdicts.condition(group.condition) {
                 candidates.extend_from_slice(&group.triggers);
             }
         }
@@ -101,79 +112,28 @@ impl Set {
     }
 }
 
-#[derive(Default)]
-struct Builder {
-    always: Vec<Position>,
-    texts: HashMap<usize, TextIndexBuilder>,
-    numbers: HashMap<usize, LineBuilder>,
-    groups: Vec<Group>,
-    known_groups: HashMap<(usize, bool, TextTest), usize>,
+/// What holds for one record; of a condition that several triggers share it is found out once.
+struct Verdicts<'a> {
+    set: &'a Set,
+    view: View<'a>,
+    /// By condition, of those that are shared.
+    known: Vec<Cell<Option<bool>>>,
 }
 
-impl Builder {
-    fn build(mut self, mut triggers: Vec<Compiled>) -> Set {
-        let fields = shared_fields(&mut triggers);
-        let popularity = Popularity::of(&triggers);
-        for (position, trigger) in triggers.iter().enumerate() {
-            let position = Position::try_from(position).expect("memory ends before four billion triggers");
-            match access::choose(trigger.conditions(), &popularity) {
-                Some(condition) => self.add(position, condition),
-                None => self.always.push(position),
-            }
-        }
-        Set {
-            triggers,
-            fields,
-            always: self.always,
-            texts: in_order(self.texts, TextIndexBuilder::build),
-            numbers: in_order(self.numbers, LineBuilder::build),
-            groups: self.groups,
-        }
+impl Verdicts<'_> {
+    fn trigger(&self, position: usize) -> bool {
+        self.set.triggers[position].iter().all(|id| self.condition(*id))
     }
 
-    fn add(&mut self, position: Position, condition: &Condition) {
-        let slot = condition.slot;
-        match Access::of(condition) {
-            Access::Numbers(ranges) => self.numbers.entry(slot).or_default().add(position, &ranges),
-            Access::Whole(keys) => self.texts.entry(slot).or_default().whole(position, keys),
-            Access::Starts(parts) => self.texts.entry(slot).or_default().starts(position, parts),
-            Access::Ends(parts) => self.texts.entry(slot).or_default().ends(position, parts),
-            Access::Within(parts) => self.texts.entry(slot).or_default().within(position, parts),
-            Access::Filled(filled) => self.texts.entry(slot).or_default().filled(position, filled),
-            Access::Try(test) => self.try_once(position, condition, test),
-        }
+    fn condition(&self, id: ConditionId) -> bool {
+        let find_out = || self.set.conditions[id as usize].holds(&self.view);
+        let Some(known) = self.known.get(id as usize) else { return find_out() };
+        known.get().unwrap_or_else(|| {
+            let holds = find_out();
+            known.set(Some(holds));
+            holds
+        })
     }
-
-    fn try_once(&mut self, position: Position, condition: &Condition, test: &TextTest) {
-        let groups = &mut self.groups;
-        let key = (condition.slot, condition.not, test.clone());
-        let group = *self.known_groups.entry(key).or_insert_with(|| {
-            groups.push(Group { condition: condition.clone(), triggers: Vec::new() });
-            groups.len() - 1
-        });
-        groups[group].triggers.push(position);
-    }
-}
-
-/// Gives each field one place, for all triggers.
-fn shared_fields(triggers: &mut [Compiled]) -> Vec<Field> {
-    let mut fields = Vec::new();
-    let mut places: HashMap<Field, usize> = HashMap::new();
-    for trigger in triggers {
-        trigger.move_fields(|field| {
-            *places.entry(field.clone()).or_insert_with(|| {
-                fields.push(field.clone());
-                fields.len() - 1
-            })
-        });
-    }
-    fields
-}
-
-fn in_order<B, T>(builders: HashMap<usize, B>, build: fn(B) -> T) -> Vec<(usize, T)> {
-    let mut built: Vec<_> = builders.into_iter().map(|(slot, builder)| (slot, build(builder))).collect();
-    built.sort_unstable_by_key(|(slot, _)| *slot);
-    built
 }
 
 #[cfg(test)]

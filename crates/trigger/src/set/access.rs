@@ -3,12 +3,11 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use crate::compiled::Compiled;
 use crate::condition::{Condition, Test};
 use crate::field::Kind;
 use crate::fold::fold;
 use crate::range::Ranges;
-use crate::text_test::{TextKind, TextTest};
+use crate::text_test::TextKind;
 
 /// How an index finds what satisfies a condition. All texts are folded: where case matters, the check afterwards sees
 /// to it.
@@ -21,7 +20,7 @@ pub(super) enum Access<'a> {
     /// The field has, or has not, a text.
     Filled(bool),
     /// No index helps.
-    Try(&'a TextTest),
+    Try,
 }
 
 impl<'a> Access<'a> {
@@ -30,14 +29,14 @@ impl<'a> Access<'a> {
             Test::Number(ranges) if condition.not => Self::Numbers(Cow::Owned(ranges.complement())),
             Test::Number(ranges) => Self::Numbers(Cow::Borrowed(ranges)),
             Test::Filled => Self::Filled(!condition.not),
-            Test::Text(test) if condition.not => Self::Try(test),
+            Test::Text(_) if condition.not => Self::Try,
             Test::Text(test) => match &test.kind {
                 TextKind::OneOf(values) => Self::Whole(folded(values)),
                 TextKind::StartsWith(parts) => Self::Starts(folded(parts)),
                 TextKind::EndsWith(parts) => Self::Ends(folded(parts)),
                 TextKind::Contains(parts) => Self::Within(folded(parts)),
                 TextKind::Matches(expression) => {
-                    expression.required().map_or(Self::Try(test), |texts| Self::Within(folded(texts)))
+                    expression.required().map_or(Self::Try, |texts| Self::Within(folded(texts)))
                 }
             },
         }
@@ -53,9 +52,9 @@ fn folded(texts: &[Box<str>]) -> Vec<Cow<'_, str>> {
 pub(super) struct Popularity(HashMap<(usize, Box<str>), usize>);
 
 impl Popularity {
-    pub(super) fn of(triggers: &[Compiled]) -> Self {
+    pub(super) fn of<'a>(conditions: impl Iterator<Item = &'a Condition>) -> Self {
         let mut counts = Self::default();
-        for condition in triggers.iter().flat_map(Compiled::conditions) {
+        for condition in conditions {
             if let Access::Whole(keys) = Access::of(condition) {
                 for key in keys {
                     *counts.0.entry((condition.slot, key.into())).or_default() += 1;
@@ -72,9 +71,9 @@ impl Popularity {
     }
 }
 
-/// The condition that the fewest records satisfy, as far as can be told without any record.
-pub(super) fn choose<'a>(conditions: &'a [Condition], popularity: &Popularity) -> Option<&'a Condition> {
-    conditions.iter().min_by_key(|condition| (share(condition), popularity.greatest(condition)))
+/// The less, the fewer records satisfy the condition, as far as can be told without any record.
+pub(super) fn rank(condition: &Condition, popularity: &Popularity) -> (usize, usize) {
+    (share(condition), popularity.greatest(condition))
 }
 
 /// A guess at the share of records that satisfy a condition, in thousandths: only the order of the guesses matters.
@@ -86,7 +85,7 @@ fn share(condition: &Condition) -> usize {
         Access::Within(parts) => of_part(shortest(&parts)) + 10 + parts.len(),
         Access::Numbers(ranges) => of_numbers(condition.field.source.kind(), &ranges),
         Access::Filled(_) => 500,
-        Access::Try(_) => 990,
+        Access::Try => 990,
     }
 }
 
