@@ -156,11 +156,11 @@ mod tests {
 
     #[test]
     fn values_that_were_decoded_too_often_are_mended() {
-        let broken = "{\"a\":1,\"variables\":{\"from\":\"\"Ann\" <sip:1>\",\"sdp\":\"v=0\r\no=\",\"c\\d\":\"x\"},\"z\":[]}";
+        let broken = "{\"a\":1,\"variables\":{\"from\":\"\"Ann\" <sip:1>\",\"sdp\":\"v=0\r\no=\",\"c-d\":\"a\\b\"},\"z\":[]}";
         let mended = mend(broken.as_bytes()).unwrap();
         assert_eq!(
             mended,
-            r#"{"a":1,"variables":{"from":"\"Ann\" <sip:1>","sdp":"v=0\r\no=","c\d":"x"},"z":[]}"#
+            r#"{"a":1,"variables":{"from":"\"Ann\" <sip:1>","sdp":"v=0\r\no=","c-d":"a\\b"},"z":[]}"#
         );
         assert_eq!(mend(b"{\"variables\":{\"a\":\"b"), None);
     }
