@@ -10,14 +10,18 @@ use sha2::{Digest, Sha256};
 /// The reseller tree is a few levels deep; a chain longer than this is a circle in the configuration.
 const TREE_LEVELS: usize = 32;
 
-/// SHA-256 of a token: all that is kept of one. Tokens are long random texts, so no salt and no slow hash is needed.
+/// The first half of a token's SHA-256: all that is needed of one. Tokens are long random texts, so no salt and no
+/// slow hash is needed, and 128 bits are more than anybody finds a second text for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct TokenHash(pub [u8; 32]);
+pub struct TokenHash(pub [u8; 16]);
 
 impl TokenHash {
     /// Of the token as sent.
     pub fn of(token: &str) -> Self {
-        Self(Sha256::digest(token.as_bytes()).into())
+        let whole: [u8; 32] = Sha256::digest(token.as_bytes()).into();
+        let mut half = [0; 16];
+        half.copy_from_slice(&whole[..16]);
+        Self(half)
     }
 }
 
@@ -34,8 +38,8 @@ pub struct PbxAccess {
     pub dialect: Dialect,
     /// Its one tenant; none = it serves several.
     pub tenant: Option<TenantKey>,
-    /// Hashes of its ingest tokens.
-    pub tokens: Vec<TokenHash>,
+    /// Its ingest tokens, each with the tenant that it is limited to, if it is.
+    pub tokens: Vec<(TokenHash, Option<TenantKey>)>,
 }
 
 /// Everything needed to judge a request, as configured at one moment.
@@ -81,10 +85,9 @@ impl Access {
         let found = self.pbxs.get(&key).ok_or(Denied)?;
         // Hashes are compared, not tokens: how long it takes says nothing about a token.
         let hash = TokenHash::of(token);
-        if !found.tokens.contains(&hash) {
-            return Err(Denied);
-        }
-        Ok(Grant { pbx: key, dialect: found.dialect, tenant: found.tenant.clone() })
+        let (_, limit) = found.tokens.iter().find(|(known, _)| *known == hash).ok_or(Denied)?;
+        let tenant = limit.clone().or_else(|| found.tenant.clone());
+        Ok(Grant { pbx: key, dialect: found.dialect, tenant })
     }
 
     /// Whether a leg of this tenant may be written under a grant. An installation without any tenant takes
@@ -129,7 +132,7 @@ mod tests {
         let pbx = |owner: Option<&str>| PbxAccess {
             dialect: Dialect::Native,
             tenant: owner.map(tenant),
-            tokens: vec![TokenHash::of("secret")],
+            tokens: vec![(TokenHash::of("secret"), None), (TokenHash::of("rivals"), Some(tenant("rival")))],
         };
         let pbxs = HashMap::from([
             (PbxKey::new("k1").unwrap(), pbx(Some("reseller"))),
@@ -158,6 +161,14 @@ mod tests {
         check("k1", "nobody", Standing::Forbidden);
         check("multi", "rival", Standing::Allowed);
         check("multi", "nobody", Standing::Unknown);
+    }
+
+    #[test]
+    fn a_token_can_be_limited_to_one_tenant_of_a_shared_pbx() {
+        let access = access();
+        let grant = access.grant("multi", "rivals").unwrap();
+        assert_eq!(access.standing(&grant, &tenant("rival")), Standing::Allowed);
+        assert_eq!(access.standing(&grant, &tenant("acme")), Standing::Forbidden);
     }
 
     #[test]

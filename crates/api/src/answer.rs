@@ -1,6 +1,5 @@
 //! What a sender is told: `202` with counts, or a problem (RFC 9457) that says what to do.
 
-use axum::Json;
 use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -108,7 +107,8 @@ fn told(dead_letters: &[DeadLetter]) -> Vec<Told> {
 /// Everything that could be taken in is durable.
 pub(crate) fn accepted(legs: usize, dead_letters: &[DeadLetter]) -> Response {
     let body = Accepted { legs, rejected: dead_letters.len(), reasons: told(dead_letters) };
-    (StatusCode::ACCEPTED, Json(body)).into_response()
+    let body = serde_json::to_vec(&body).expect("counts and texts");
+    (StatusCode::ACCEPTED, [(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
 impl IntoResponse for Problem {

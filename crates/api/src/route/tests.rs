@@ -46,7 +46,7 @@ fn access() -> SharedAccess {
     let k1 = PbxAccess {
         dialect: Dialect::Native,
         tenant: Some(tenant("acme")),
-        tokens: vec![TokenHash::of("secret")],
+        tokens: vec![(TokenHash::of("secret"), None)],
     };
     let access = SharedAccess::default();
     access.set(Access {
