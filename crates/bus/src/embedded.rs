@@ -221,6 +221,3 @@ fn lock(config: &Config) -> Result<File, OpenError> {
         Err(std::fs::TryLockError::Error(source)) => Err(OpenError::Folder { folder, source }),
     }
 }
-
-#[cfg(test)]
-mod tests;

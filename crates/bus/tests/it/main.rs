@@ -1,0 +1,10 @@
+//! The log as its users see it: one behaviour suite for every backend, and what only the embedded one promises.
+
+#![expect(clippy::unwrap_used, reason = "these are tests")]
+
+mod bench;
+mod crash;
+mod durable;
+mod model;
+mod strace;
+mod suite;
