@@ -1,6 +1,6 @@
 //! Columns to values of the model, and back.
 
-use ringpost_model::{TenantKey, Timestamp};
+use ringpost_model::{Delivery, DeliveryId, SessionId, TenantId, TenantKey, Timestamp, TriggerId};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
@@ -50,4 +50,19 @@ pub(crate) fn undecodable<E: std::error::Error + Send + Sync + 'static>(at: &str
 pub(crate) fn places(rows: usize, columns: usize) -> String {
     let row = format!("({})", vec!["?"; columns].join(", "));
     vec![row; rows].join(", ")
+}
+
+/// A delivery, wherever it is stored.
+pub(crate) fn read_delivery(row: &SqliteRow) -> sqlx::Result<Delivery> {
+    Ok(Delivery {
+        id: DeliveryId(row.uuid("delivery")?),
+        owner: TenantId(row.uuid("owner")?),
+        tenant_id: TenantId(row.uuid("tenant_id")?),
+        tenant: row.tenant("tenant")?,
+        trigger: TriggerId(row.uuid("trigger_id")?),
+        trigger_version: row.try_get::<i64, _>("version")? as u64,
+        session: SessionId(row.uuid("session")?),
+        rev: row.try_get("rev")?,
+        matches: row.try_get("matches")?,
+    })
 }

@@ -15,7 +15,8 @@ use sqlx::sqlite::{Sqlite, SqliteConnection, SqliteRow};
 use sqlx::{QueryBuilder, Row};
 
 use crate::attempt::push_in;
-use crate::columns::Columns;
+use crate::columns::{Columns, read_delivery};
+use crate::ending::{Ended, Ending};
 use crate::error::{Error, doing};
 use crate::lane::LaneId;
 use crate::store::Store;
@@ -45,32 +46,6 @@ pub struct Debt {
     pub leased_until: Option<Timestamp>,
 }
 
-/// A delivery that is over.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ended {
-    /// Which one.
-    pub delivery: Delivery,
-    /// How.
-    pub ending: Ending,
-    /// Why, for people; may be empty.
-    pub reason: Text,
-    /// When.
-    pub at: Timestamp,
-}
-
-/// How a delivery is over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Ending {
-    /// The receiver has it.
-    Delivered,
-    /// It was given up.
-    Failed,
-    /// Its trigger was disabled or removed.
-    Cancelled,
-    /// A newer revision goes in its place.
-    Superseded,
-}
-
 /// How much is owed for one trigger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OwedCount {
@@ -91,24 +66,6 @@ pub struct DebtFilter {
     pub trigger: Option<TriggerId>,
     /// About this session.
     pub session: Option<SessionId>,
-}
-
-impl Ending {
-    const ALL: [Self; 4] = [Self::Delivered, Self::Failed, Self::Cancelled, Self::Superseded];
-
-    /// The name in log and metrics.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Delivered => "delivered",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-            Self::Superseded => "superseded",
-        }
-    }
-
-    pub(crate) fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|ending| ending.name() == name)
-    }
 }
 
 impl Store {
@@ -288,19 +245,5 @@ fn read(row: &SqliteRow) -> sqlx::Result<Debt> {
         first_try: row.time_if_any("first_try")?,
         reason: row.try_get::<&str, _>("reason")?.into(),
         leased_until: leased.map(|_| due),
-    })
-}
-
-fn read_delivery(row: &SqliteRow) -> sqlx::Result<Delivery> {
-    Ok(Delivery {
-        id: DeliveryId(row.uuid("delivery")?),
-        owner: TenantId(row.uuid("owner")?),
-        tenant_id: TenantId(row.uuid("tenant_id")?),
-        tenant: row.tenant("tenant")?,
-        trigger: TriggerId(row.uuid("trigger_id")?),
-        trigger_version: row.try_get::<i64, _>("version")? as u64,
-        session: SessionId(row.uuid("session")?),
-        rev: row.try_get("rev")?,
-        matches: row.try_get("matches")?,
     })
 }

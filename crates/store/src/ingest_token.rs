@@ -23,6 +23,13 @@ const SHORTEST: usize = 16;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TokenId(pub Uuid);
 
+impl TokenId {
+    /// The name of a token, whether it is stored or not.
+    pub fn of(token: &str) -> Self {
+        id_of(&hash(token))
+    }
+}
+
 impl fmt::Display for TokenId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

@@ -11,6 +11,7 @@ mod database;
 mod day;
 mod dead_letter;
 mod debt;
+mod ending;
 mod error;
 mod exchange;
 mod ingest_token;
@@ -30,7 +31,8 @@ pub use change::{Change, Kind, Written};
 pub use dead_letter::{
     DeadLetter, DeadLetterFilter, DeadLetterId, KEPT_BYTES, StoredDeadLetter, WHOLE_BYTES,
 };
-pub use debt::{Debt, DebtFilter, Ended, Ending, OwedCount};
+pub use debt::{Debt, DebtFilter, OwedCount};
+pub use ending::{Ended, Ending, EndingFilter};
 pub use error::{Error, OpenError};
 pub use ingest_token::{IngestToken, TokenId, new_token};
 pub use lane::{LaneDue, LaneId};

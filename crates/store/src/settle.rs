@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use ringpost_model::Timestamp;
-use sqlx::sqlite::SqliteConnection;
 
 use crate::attempt::{Attempt, Exchange};
 use crate::day::Day;
-use crate::debt::{self, Debt, Ended, Ending};
+use crate::debt::{self, Debt};
+use crate::ending::{self, Ended, Ending};
 use crate::error::{Error, doing};
 use crate::session::{self, NewSession};
 use crate::store::Store;
@@ -103,29 +103,9 @@ impl Store {
             let database = self.inner.days.make(what, day).await?;
             let mut write = database.begin().await.map_err(doing(what))?;
             self.insert_attempts(&mut write, &log.attempts).await?;
-            insert_endings(&mut write, &log.ended).await.map_err(doing(what))?;
+            ending::insert(&mut write, &log.ended).await.map_err(doing(what))?;
             write.commit().await.map_err(doing(what))?;
         }
         Ok(())
     }
-}
-
-async fn insert_endings(to: &mut SqliteConnection, endings: &[&Ended]) -> sqlx::Result<()> {
-    let sql = "INSERT INTO endings (delivery, owner, trigger_id, session, rev, how, reason, at)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-        ON CONFLICT DO UPDATE SET how = excluded.how, reason = excluded.reason, at = excluded.at";
-    for ended in endings {
-        let delivery = &ended.delivery;
-        let query = sqlx::query(sql)
-            .bind(delivery.id.0.as_bytes().as_slice())
-            .bind(delivery.owner.0.as_bytes().as_slice())
-            .bind(delivery.trigger.0.as_bytes().as_slice())
-            .bind(delivery.session.0.as_bytes().as_slice())
-            .bind(delivery.rev)
-            .bind(ended.ending.name())
-            .bind(&*ended.reason)
-            .bind(ended.at.micros());
-        query.execute(&mut *to).await?;
-    }
-    Ok(())
 }

@@ -4,7 +4,9 @@ use ringpost_model::{Delivery, Timestamp};
 use sqlx::Row;
 use sqlx::sqlite::SqliteConnection;
 
-use super::{Debt, Ended, Ending, read_delivery};
+use super::Debt;
+use crate::columns::read_delivery;
+use crate::ending::{Ended, Ending};
 
 /// A new debt, or a known one with its next due time. A known one that is leased to somebody else is left alone.
 const PUT: &str = "INSERT INTO debts (delivery, trigger_id, version, owner, tenant_id, tenant, session, rev, matches,

@@ -32,10 +32,14 @@ CREATE INDEX attempts_trigger_failed ON attempts (trigger_id, id) WHERE ok = 0;
 -- Deliveries that ended without having been delivered.
 CREATE TABLE endings (
     delivery BLOB NOT NULL PRIMARY KEY,
-    owner BLOB NOT NULL,
     trigger_id BLOB NOT NULL,
+    version INTEGER NOT NULL,
+    owner BLOB NOT NULL,
+    tenant_id BLOB NOT NULL,
+    tenant TEXT NOT NULL,
     session BLOB NOT NULL,
     rev INTEGER NOT NULL,
+    matches INTEGER NOT NULL,
     how TEXT NOT NULL,
     reason TEXT NOT NULL,
     at INTEGER NOT NULL
