@@ -38,6 +38,8 @@ pub(crate) struct Pbx {
     pub(crate) detail: Detail,
     /// Public numbers, without their last two digits.
     pub(crate) trunk: &'static str,
+    /// It writes times as text with its own offset, not as numbers.
+    pub(crate) writes_text_times: bool,
     /// Desks `first..first + 40`.
     pub(crate) first_desk: u64,
 }
@@ -51,6 +53,7 @@ pub(crate) const PBXS: [Pbx; 8] = [
         ties: Ties::Shared,
         detail: Detail::Agent,
         trunk: "+4416149600",
+        writes_text_times: false,
         first_desk: 200,
     },
     Pbx {
@@ -60,6 +63,7 @@ pub(crate) const PBXS: [Pbx; 8] = [
         ties: Ties::Parent,
         detail: Detail::User,
         trunk: "+4416149601",
+        writes_text_times: true,
         first_desk: 300,
     },
     Pbx {
@@ -69,6 +73,7 @@ pub(crate) const PBXS: [Pbx; 8] = [
         ties: Ties::Renamed,
         detail: Detail::Agent,
         trunk: "+49302312510",
+        writes_text_times: true,
         first_desk: 10,
     },
     Pbx {
@@ -78,6 +83,7 @@ pub(crate) const PBXS: [Pbx; 8] = [
         ties: Ties::Shared,
         detail: Detail::User,
         trunk: "+121255501",
+        writes_text_times: false,
         first_desk: 1000,
     },
     Pbx {
@@ -87,6 +93,7 @@ pub(crate) const PBXS: [Pbx; 8] = [
         ties: Ties::Parent,
         detail: Detail::Device,
         trunk: "+141555501",
+        writes_text_times: false,
         first_desk: 2000,
     },
     Pbx {
@@ -96,6 +103,7 @@ pub(crate) const PBXS: [Pbx; 8] = [
         ties: Ties::Renamed,
         detail: Detail::Agent,
         trunk: "+9120555010",
+        writes_text_times: false,
         first_desk: 500,
     },
     Pbx {
@@ -105,6 +113,7 @@ pub(crate) const PBXS: [Pbx; 8] = [
         ties: Ties::Shared,
         detail: Detail::Agent,
         trunk: "+4420794600",
+        writes_text_times: false,
         first_desk: 7000,
     },
     Pbx {
@@ -114,6 +123,7 @@ pub(crate) const PBXS: [Pbx; 8] = [
         ties: Ties::Parent,
         detail: Detail::Agent,
         trunk: "+6125550101",
+        writes_text_times: true,
         first_desk: 40,
     },
 ];

@@ -159,8 +159,7 @@ impl Simulation {
 
 fn bodies(script: &Script, dice: &mut Dice) -> Vec<(Micros, Vec<u8>)> {
     let told = tell::records(script, dice);
-    let print = |record| serde_json::to_vec(record).expect("a leg record is always JSON");
-    told.iter().map(|told| (told.at, print(&told.record))).collect()
+    told.iter().map(|told| (told.at, tell::print(script.pbx, &told.record))).collect()
 }
 
 impl Iterator for Simulation {

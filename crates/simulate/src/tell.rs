@@ -4,9 +4,11 @@
 mod arrival;
 mod events;
 mod report;
+mod text_times;
 
 use ringpost_model::{Bridge, LegRecord, PbxKey, TenantKey, Timestamp};
 
+use crate::company::Pbx;
 use crate::dice::Dice;
 use crate::script::{LegNo, Micros, Script, ScriptLeg, Teller};
 
@@ -51,7 +53,7 @@ fn tell_leg(script: &Script, no: LegNo, manner: Manner, dice: &mut Dice, told: &
     let leg = script.leg(no);
     let seen = bridges_of(script, no);
     match manner {
-        Manner::Events => events::all(script, leg, &seen, dice, told),
+        Manner::Events => events::all(script, leg, &seen, is_bridged_once(script, no), dice, told),
         Manner::Report => {
             if script.tells_begins {
                 events::begin(script, leg, dice, told);
@@ -59,10 +61,15 @@ fn tell_leg(script: &Script, no: LegNo, manner: Manner, dice: &mut Dice, told: &
             report::report(script, leg, &seen, dice, told);
         }
         Manner::Both => {
-            events::all(script, leg, &seen, dice, told);
+            events::all(script, leg, &seen, is_bridged_once(script, no), dice, told);
             report::report(script, leg, &seen, dice, told);
         }
     }
+}
+
+/// Only of a leg with one bridge in its life is it clear which one ends, whoever tells of them.
+fn is_bridged_once(script: &Script, no: LegNo) -> bool {
+    script.bridges.iter().filter(|bridge| bridge.first == no || bridge.second == no).count() == 1
 }
 
 fn bridges_of(script: &Script, no: LegNo) -> Vec<Seen> {
@@ -105,4 +112,10 @@ fn time(at: Micros) -> Timestamp {
 
 fn as_bridge(seen: &Seen) -> Bridge {
     Bridge { with: seen.with.clone(), from: time(seen.from), to: seen.to.map(time) }
+}
+
+/// One record as bytes, times as this platform writes them.
+pub(crate) fn print(pbx: &Pbx, record: &LegRecord) -> Vec<u8> {
+    let bytes = serde_json::to_vec(record).expect("a leg record is always JSON");
+    if pbx.writes_text_times { text_times::in_zone(&bytes, pbx.zone) } else { bytes }
 }

@@ -111,7 +111,7 @@ fn far_answers(story: &mut Story<'_>, caller: LegNo) {
         story.connect(caller, answered);
         let bridge = story.partner.expect("just connected").bridge;
         story.script.bridges[bridge].from = story.dice.between(rang, answered);
-        story.leg(caller).answered = Some(answered);
+        story.leg(caller).answered.get_or_insert(answered);
         return;
     }
     let connected = story.soon(200 * MS);

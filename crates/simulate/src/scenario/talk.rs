@@ -75,6 +75,8 @@ impl Story<'_> {
             return Move::HangUp;
         }
         let outside = !self.is_internal_call();
+        // A second park would close the first one, whose end was not told: openings and closings pair by time.
+        let parked = self.script.leg(self.x).parks.iter().any(|park| park.to.is_none());
         let weight = |weight| if outside { weight } else { 0 };
         self.dice.weighted(&[
             (58, Move::HangUp),
@@ -82,7 +84,7 @@ impl Story<'_> {
             (11, Move::Blind),
             (weight(3), Move::BlindOutside),
             (10, Move::Attended),
-            (8, Move::Park),
+            (if parked { 0 } else { 8 }, Move::Park),
             (weight(5), Move::ThreeWay),
         ])
     }

@@ -261,7 +261,9 @@ impl Story<'_> {
         self.leg(room).fields.service = Some(Service::Conference);
         self.leg(room).answered = Some(now);
         let mut bridges = vec![(x, self.bridge(x, room, now))];
-        for member in [agent.leg, colleague] {
+        let caller_last = self.session().root == agent.leg;
+        let members = if caller_last { [colleague, agent.leg] } else { [agent.leg, colleague] };
+        for member in members {
             self.wait(MS, 300 * MS);
             let at = self.now;
             bridges.push((member, self.bridge(member, room, at)));

@@ -17,11 +17,18 @@ struct Teller<'a> {
 }
 
 /// All that happened to the leg.
-pub(super) fn all(script: &Script, leg: &ScriptLeg, seen: &[Seen], dice: &mut Dice, told: &mut Vec<Told>) {
+pub(super) fn all(
+    script: &Script,
+    leg: &ScriptLeg,
+    seen: &[Seen],
+    bridged_once: bool,
+    dice: &mut Dice,
+    told: &mut Vec<Told>,
+) {
     begin(script, leg, dice, told);
     let mut teller = Teller { script, leg, dice, told };
     teller.progress();
-    teller.bridges(seen);
+    teller.bridges(seen, bridged_once);
     teller.stays();
     teller.additions();
     teller.end();
@@ -85,12 +92,11 @@ impl Teller<'_> {
         }
     }
 
-    fn bridges(&mut self, seen: &[Seen]) {
+    fn bridges(&mut self, seen: &[Seen], bridged_once: bool) {
         for bridge in seen {
             self.plain(bridge.from, LegEvent::Bridged { with: bridge.with.clone() });
             if let Some(to) = bridge.to {
-                // A leg with one bridge in its life need not say which one ends.
-                let named = seen.len() > 1 || self.dice.percent(60);
+                let named = !bridged_once || self.dice.percent(60);
                 let with = named.then(|| bridge.with.clone());
                 self.plain(to, LegEvent::Unbridged { with });
             }
