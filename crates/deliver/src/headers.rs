@@ -78,9 +78,7 @@ pub fn headers(
         let (name, value) = check_header(name, value)?;
         headers.insert(name, value);
     }
-    if let Some(value) = authorization(trigger)? {
-        headers.insert(AUTHORIZATION, value);
-    }
+    identify(trigger, &mut headers)?;
     headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
     headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
     if let Some(content_type) = rendered.content_type {
@@ -98,17 +96,19 @@ pub fn headers(
     Ok(headers)
 }
 
-/// What identifies us: what is configured as such, else the user info of the URL.
-fn authorization(trigger: &Trigger) -> Result<Option<HeaderValue>, HeaderError> {
+/// What identifies us: what is configured as such, else a header of the trigger, else user info of the URL.
+fn identify(trigger: &Trigger, headers: &mut HeaderMap) -> Result<(), HeaderError> {
     let text = match &trigger.auth {
         Auth::Basic { user, password } => format!("Basic {}", basic(user, password)),
         Auth::Bearer { token } => format!("Bearer {token}"),
+        Auth::None if headers.contains_key(AUTHORIZATION) => return Ok(()),
         Auth::None => match user_info(&trigger.url) {
             Some(credentials) => format!("Basic {credentials}"),
-            None => return Ok(None),
+            None => return Ok(()),
         },
     };
-    secret_value("Authorization", &text).map(Some)
+    headers.insert(AUTHORIZATION, secret_value("Authorization", &text)?);
+    Ok(())
 }
 
 fn user_info(url: &Text) -> Option<String> {

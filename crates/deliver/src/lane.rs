@@ -283,10 +283,9 @@ impl Inner {
 
     /// One try, from its start to its report.
     async fn run(self: Arc<Self>, lane: LaneId, job: Arc<Job>) {
-        let now = (self.clock)();
-        let attempt = new_attempt(now);
+        let attempt = new_attempt((self.clock)());
         self.report(Report::Started { job: job.clone(), lane, attempt }).await;
-        let (exchange, overdue) = self.exchange(lane, &job, attempt, now).await;
+        let (exchange, overdue) = self.exchange(lane, &job, attempt).await;
         let outcome = classify(&job.trigger, &exchange);
         let mut next = schedule(&job.trigger, &outcome, job.tries, exchange.started, exchange.ended);
         let again = matches!(next, Next::Retry { .. } | Next::Wait { .. });
@@ -304,13 +303,8 @@ impl Inner {
         self.ended.notify_one();
     }
 
-    async fn exchange(
-        &self,
-        lane: LaneId,
-        job: &Arc<Job>,
-        attempt: AttemptId,
-        now: Timestamp,
-    ) -> (Exchange, bool) {
+    async fn exchange(&self, lane: LaneId, job: &Arc<Job>, attempt: AttemptId) -> (Exchange, bool) {
+        let now = (self.clock)();
         let request = match request(job, attempt, now) {
             Ok(request) => request,
             Err(error) => return (Exchange::unsendable(job, attempt, now, &error), false),
@@ -321,10 +315,12 @@ impl Inner {
             exchange = &mut sending => return (exchange, false),
             () = sleep(self.handoff) => {}
         }
-        let until = plus(now, self.lease);
         self.counters.overdue();
-        self.report(Report::Overdue { job: job.clone(), lane, attempt, until }).await;
-        (sending.await, true)
+        let until = plus(now, self.lease);
+        let overdue = self.report(Report::Overdue { job: job.clone(), lane, attempt, until });
+        // Together: the exchange goes on, and its deadline holds, while the report waits to be taken.
+        let (exchange, ()) = tokio::join!(sending, overdue);
+        (exchange, true)
     }
 
     async fn carry_out(self: &Arc<Self>, effects: Effects) {

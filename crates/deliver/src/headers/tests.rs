@@ -105,6 +105,7 @@ fn user_info_of_the_url_is_sent_as_basic_credentials() {
     assert_eq!(authorization(url, json!({})).unwrap(), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
     let bearer = json!({ "auth": { "kind": "bearer", "token": "t0ken" } });
     assert_eq!(authorization(url, bearer).unwrap(), "Bearer t0ken");
+    assert_eq!(authorization(url, json!({ "headers": { "authorization": "Key 1" } })).unwrap(), "Key 1");
 }
 
 #[test]

@@ -307,6 +307,23 @@ async fn who_takes_no_reports_slows_the_lanes_and_loses_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_exchange_goes_on_while_its_report_waits_to_be_taken() {
+    let world = World::of(&[("/a", Does::Answer(200, SECOND * 3))]);
+    let (lanes, mut reports) = world.lanes(Config { reports: 1, ..Config::default() });
+    lanes.submit(call("/a", 1, json!({}))).unwrap();
+    // `Started` fills the channel, so `Overdue` waits for as long as this.
+    sleep(SECOND * 30).await;
+    let mut ended = None;
+    while let Some(report) = reports.recv().await {
+        if let Report::Finished(finished) = report {
+            ended = Some(millis(finished.exchange.ended));
+            break;
+        }
+    }
+    assert_eq!(ended, Some(3_000));
+}
+
+#[tokio::test(start_paused = true)]
 async fn draining_lets_requests_end_and_gives_back_what_has_not_started() {
     let world = World::of(&[("/a", Does::Answer(200, SECOND * 2))]);
     let (lanes, mut reports) = world.lanes(Config { concurrency: 2, ..Config::default() });

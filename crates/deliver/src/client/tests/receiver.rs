@@ -50,16 +50,33 @@ impl Receiver {
 
     /// With a certificate for `crm.test` of the test root.
     pub(super) async fn start_tls(act: Act) -> Self {
-        let certificate = CertificateDer::from_pem_slice(include_bytes!("tls/server.pem")).unwrap();
-        let key = PrivateKeyDer::from_pem_slice(include_bytes!("tls/server.key")).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate], key)
-            .unwrap();
-        Self::listen(act, Some(TlsAcceptor::from(Arc::new(config)))).await
+        Self::listen(act, Some(acceptor(&[]))).await
+    }
+
+    /// The same by HTTP/2, which answers everything with 200.
+    pub(super) async fn start_h2() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let receiver = Self { address: listener.local_addr().unwrap(), seen: Arc::default() };
+        let (accepting, tls) = (receiver.clone(), acceptor(&[b"h2"]));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                accepting.seen.lock().unwrap().connections += 1;
+                let stream = tls.accept(stream).await.unwrap();
+                tokio::spawn(accepting.clone().serve_h2(stream));
+            }
+        });
+        receiver
+    }
+
+    async fn serve_h2(self, stream: impl AsyncRead + AsyncWrite + Unpin) -> Result<(), h2::Error> {
+        let mut connection = h2::server::handshake(stream).await?;
+        while let Some(request) = connection.accept().await {
+            let (request, mut respond) = request?;
+            self.seen.lock().unwrap().requests.push(format!("{} {}", request.method(), request.uri()));
+            let mut body = respond.send_response(http::Response::new(()), false)?;
+            body.send_data("by h2".into(), true)?;
+        }
+        Ok(())
     }
 
     async fn listen(act: Act, tls: Option<TlsAcceptor>) -> Self {
@@ -154,6 +171,20 @@ impl Receiver {
             bytes.extend_from_slice(&chunk[..read]);
         }
     }
+}
+
+fn acceptor(protocols: &[&[u8]]) -> TlsAcceptor {
+    let certificate = CertificateDer::from_pem_slice(include_bytes!("tls/server.pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(include_bytes!("tls/server.key")).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    TlsAcceptor::from(Arc::new(config))
 }
 
 /// Length of the first request, once all of it is there.
