@@ -131,7 +131,8 @@ impl EndingFilter {
 
 /// Writes endings of one day. A later ending of the same delivery (it was replayed) takes the place of the former.
 pub(crate) async fn insert(to: &mut SqliteConnection, endings: &[&Ended]) -> sqlx::Result<()> {
-    let sql = "INSERT INTO endings (delivery, trigger_id, version, owner, tenant_id, tenant, session, rev, matches,
+    let sql =
+        "INSERT INTO endings (delivery, trigger_id, version, owner, tenant_id, tenant, session, rev, matches,
         how, reason, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT DO UPDATE SET how = excluded.how, reason = excluded.reason, at = excluded.at";
     for ended in endings {
