@@ -70,6 +70,7 @@ pub(super) fn mobile_twin(story: &mut Story<'_>) {
     story.track(State::Ring, answered);
     let gone = answered + story.dice.between(0, 100 * MS);
     story.ends(desk, gone, "LOSE_RACE");
+    story.quiet_from = gone;
     story.connect(caller, answered);
     story.connected_conversation();
 }

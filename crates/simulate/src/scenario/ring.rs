@@ -150,6 +150,7 @@ impl Story<'_> {
             self.ends(*no, at, cause);
             last = last.max(at);
         }
+        self.quiet_from = last;
         last
     }
 

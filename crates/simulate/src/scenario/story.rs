@@ -39,6 +39,8 @@ pub(crate) struct Story<'a> {
     pub(crate) alerts: bool,
     /// Machines have no legs of their own.
     pub(crate) legless_machines: bool,
+    /// Until then phones ring that lost the race.
+    pub(crate) quiet_from: Micros,
     /// The session being told.
     current: usize,
     tag: String,
@@ -79,6 +81,7 @@ impl<'a> Story<'a> {
             partner: None,
             alerts,
             legless_machines,
+            quiet_from: begin,
             current: FIRST,
             tag,
             interaction,
@@ -245,6 +248,9 @@ impl<'a> Story<'a> {
         // Who joins with an id of its own must say itself whom it is with, or it would be a call of its own.
         let joins = self.script.leg(second).is_in() && second != self.session().root;
         let teller = if joins { Teller::Both } else { teller };
+        // Two others who are connected could be taken for a call of their own before the root is known.
+        let root = self.session().root;
+        self.script.tells_begins |= first != root && second != root;
         self.script.bridges.push(ScriptBridge { first, second, from, to: None, teller });
         self.script.bridges.len() - 1
     }
@@ -281,7 +287,7 @@ impl<'a> Story<'a> {
     }
 
     pub(crate) fn talk(&mut self, length: Micros) {
-        self.now += length;
+        self.now = (self.now + length).max(self.quiet_from);
         self.track(State::Talk, self.now);
     }
 
