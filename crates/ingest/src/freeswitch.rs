@@ -24,7 +24,8 @@ use own::Own;
 
 /// A body that is one document although it may have line ends in it: a form or base64 that a request says it is.
 pub(crate) fn is_one_wrapped_body(source: &Source<'_>, bytes: &[u8]) -> bool {
-    body::is_base64_body(source.content_type, bytes)
+    let begins_with_json = matches!(bytes.trim_ascii_start().first(), Some(b'{' | b'[') | None);
+    !begins_with_json && (body::is_base64_body(source.content_type, bytes) || body::is_bare_form(bytes))
 }
 
 /// Decodes one document, plain or wrapped, and adds its legs.

@@ -1,4 +1,5 @@
 //! Documents of FreeSWITCH to finished records: what a tenant reads of a call whose switch wrote only A legs.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
 use std::sync::Arc;

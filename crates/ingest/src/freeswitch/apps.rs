@@ -33,7 +33,7 @@ pub(super) fn stays(own: &Own<'_>) -> Stays {
         let end = following.iter().find_map(|app| app.stamp);
         let Some(from) = begin else { continue };
         let to = end.or(own.ended).filter(|&to| to >= from);
-        if let Some((service, name)) = service(app) {
+        if let Some((service, name)) = service_named(app) {
             stays.services.push(service_stay(own, service, name, from, to));
         }
         match app.name {
@@ -61,7 +61,7 @@ fn last_app<'a>(own: &Own<'a>) -> Option<App<'a>> {
 }
 
 /// The service that an application is, and the name of the room, queue or menu.
-fn service<'a>(app: &App<'a>) -> Option<(Service, &'a str)> {
+pub(super) fn service_named<'a>(app: &App<'a>) -> Option<(Service, &'a str)> {
     let first = app.data.split_whitespace().next().unwrap_or_default();
     let last = app.data.split_whitespace().next_back().unwrap_or_default();
     match app.name {

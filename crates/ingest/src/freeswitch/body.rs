@@ -28,6 +28,12 @@ pub(super) fn is_base64_body(content_type: Option<&str>, bytes: &[u8]) -> bool {
     (is_said || looks_so) && value.iter().all(|&byte| is_base64(byte) || byte.is_ascii_whitespace())
 }
 
+/// Whether all of a body is a form with a bare document in it, which may go on over lines.
+pub(super) fn is_bare_form(bytes: &[u8]) -> bool {
+    let is_bare = form_value(bytes).is_some_and(|value| value.trim_ascii_start().first() == Some(&b'{'));
+    is_bare && !bytes.windows(5).any(|window| window == b"\ncdr=")
+}
+
 const fn is_base64(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=')
 }

@@ -1,11 +1,11 @@
 //! The legs that the document's leg placed, or was bridged with, read out of its document.
 
 use ringpost_model::{
-    Bridge, Fields, LegDirection, LegId, LegRecord, LegReport, NumberName, PbxKey, Report, Side, TenantKey,
-    Timestamp,
+    Bridge, Fields, LegDirection, LegId, LegRecord, LegReport, NumberName, PbxKey, Report, Service, Side,
+    TenantKey, Timestamp,
 };
 
-use super::apps::is_injected;
+use super::apps::{is_injected, service_named};
 use super::dial::{self, Target, Way};
 use super::document::{App, Caller, Document};
 use super::meetings::Meeting;
@@ -61,8 +61,9 @@ pub(super) fn uuids<'a>(document: &'a Document<'a>) -> Vec<&'a str> {
     }
     let is_originatee = variables.get("last_bridge_role") == Some("originatee");
     let has_originator = document.profiles.iter().any(|profile| !profile.originators.is_empty());
-    if found.is_empty() && !is_originatee && !has_originator {
-        // Without lists, the leg it was bridged with is the one it placed: switches before 2012.
+    if found.is_empty() && !is_originatee && !has_originator && can_place(document) {
+        // Without lists, the leg it was bridged with is the one it placed: switches before 2012. One that it did
+        // not place, a parked call it took or a ringing one it picked up, has a document of its own.
         found.extend(variables.first(&["bridge_uuid", "last_bridge_to"]));
     }
     found
@@ -109,9 +110,8 @@ fn find<'a>(own: &Own<'a>, uuid: &'a str) -> Far<'a> {
     let (profile, caller) = held.unwrap_or((newest, Caller::default()));
     let number = non_empty(number).or(non_empty(caller.destination)).unwrap_or_default();
     let has_list = document.variables.get("originated_legs").is_some();
-    let can_place = document.apps.is_empty() || document.apps.iter().any(is_placing);
     let meeting = own.meetings.iter().find(|meeting| meeting.with == uuid).copied();
-    let is_placed = listed.is_some() || !cause.is_empty() || (!has_list && can_place);
+    let is_placed = listed.is_some() || !cause.is_empty() || (!has_list && can_place(document));
     Far { uuid, caller, profile, name, number, cause, is_placed, app: None, target: None, meeting }
 }
 
@@ -135,6 +135,11 @@ fn placing<'a>(document: &Document<'a>, leg: &Far<'a>, before: usize) -> (Option
     }
 }
 
+/// Whether the leg may have placed others at all. Where the log of applications is missing, it may.
+fn can_place(document: &Document<'_>) -> bool {
+    document.apps.is_empty() || document.apps.iter().any(is_placing)
+}
+
 fn is_placing(app: &App<'_>) -> bool {
     matches!(app.name, "bridge" | "originate" | "enterprise_originate")
 }
@@ -145,6 +150,13 @@ fn profile_of(own: &Own<'_>, app: Option<usize>) -> usize {
     let Some(stamp) = app.and_then(|app| own.document.apps[app].stamp) else { return newest };
     let begins = |profile: &usize| own.begin_of(*profile).is_some_and(|begin| begin <= stamp);
     (0..=newest).rev().find(begins).unwrap_or(0)
+}
+
+/// `loopback/app=voicemail:default …`, as the stock dialplan sends calls to voicemail: no loopback, but the service.
+fn service_behind(target: &Target<'_>) -> Option<Service> {
+    let app = target.number.strip_prefix("app=").filter(|_| target.way == Way::Loopback)?;
+    let (name, data) = app.split_once(':').unwrap_or((app, ""));
+    service_named(&App { name, data, stamp: None }).map(|(service, _)| service)
 }
 
 impl<'a> Far<'a> {
@@ -244,6 +256,7 @@ impl<'a> Far<'a> {
             // Whoever met the leg in the switch may have come in by itself; an agent of a queue is always called.
             direction: (self.is_placed || is_agent).then_some(LegDirection::Out),
             side,
+            service: self.target.and_then(|target| service_behind(&target)),
             party: NumberName { number: number.into(), name: known_name(self.name) },
             dialled: number.into(),
             presented: presented.unwrap_or(own_number).into(),

@@ -62,6 +62,7 @@ fn every_wrapping_of_a_document_gives_the_same_legs() {
         url_encode(&raw),
         form,
         format!("cdr={raw}"),
+        format!("cdr={HELD}"),
         format!("cdr={base64}"),
         base64.clone(),
         format!("cdr={}\n", lines.join("\n")),
@@ -227,4 +228,14 @@ fn a_park_with_something_behind_it_is_none() {
         parks(&[app("valet_park", "lot 5901", 1), app("hangup", "", 9)].join(",")),
         r#"[{"from":1773133201000000,"slot":"5901","to":1773133209000000}]"#
     );
+}
+
+#[test]
+fn voicemail_behind_a_loopback_is_voicemail() {
+    let document = r#"{"variables":{"uuid":"u","start_uepoch":"1773133200000000","answer_uepoch":"1773133210000000",
+        "end_uepoch":"1773133260000000","bridge_uepoch":"1773133210000000","last_bridge_to":"l",
+        "originated_legs":"l;Outbound Call;app=voicemail:default example.org 1002"},
+        "app_log":{"applications":[{"app_name":"bridge","app_data":"loopback/app=voicemail:default example.org 1002"}]}}"#;
+    let written = serde_json::to_string(&legs(document)[1]).unwrap();
+    assert!(written.contains(r#""side":"service","service":"voicemail""#), "{written}");
 }
