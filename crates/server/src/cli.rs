@@ -13,7 +13,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 pub use io::Io;
 pub use outcome::{Failure, Outcome};
 
-use crate::commands::{check_config, completions, explain, serve, sink};
+use crate::commands::{aggregate, apply, check_config, completions, explain, serve, sink};
 
 /// Raw call legs in, one true record per call, webhooks out
 #[derive(Debug, Parser)]
@@ -27,6 +27,10 @@ pub struct Cli {
 enum Command {
     /// Run everything in one process: intake, records, webhooks
     Serve(serve::Serve),
+    /// Turn files of call legs into one record per call
+    Aggregate(aggregate::Aggregate),
+    /// Make the store hold what files declare: tenants, platforms, webhooks
+    Apply(apply::Apply),
     /// Receive webhooks and print them, or fail on request
     Sink(sink::Sink),
     /// Print the configuration as it comes out, or all that is wrong with it
@@ -51,6 +55,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, io: &mut Io<'_>) -> u8
     };
     let done = match &cli.command {
         Command::Serve(args) => serve::run(args, io),
+        Command::Aggregate(args) => aggregate::run(args, io),
+        Command::Apply(args) => apply::run(args, io),
         Command::Sink(args) => sink::run(args, io),
         Command::CheckConfig(args) => check_config::run(args, io),
         Command::Explain(args) => explain::run(args, io),

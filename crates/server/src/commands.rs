@@ -1,7 +1,10 @@
 //! The commands. Each takes its arguments and an [`Io`](crate::cli::Io), so that a test runs it in-process.
 
+pub mod aggregate;
+pub mod apply;
 pub mod check_config;
 pub mod completions;
 pub mod explain;
+mod offline;
 pub mod serve;
 pub mod sink;

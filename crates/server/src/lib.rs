@@ -2,7 +2,9 @@
 //! environment or a signal; what a record is, and where it goes, is decided in the stages.
 
 pub mod cli;
+mod clock;
 pub mod commands;
 pub mod config;
+mod open_store;
 mod resources;
 pub mod serve;

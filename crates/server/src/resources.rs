@@ -3,6 +3,7 @@
 //! Reading finds every mistake of every file and says where it stands. Nothing here touches the store: what
 //! differs from it is `commands::apply`'s business.
 
+use std::fmt;
 use std::path::PathBuf;
 
 mod check;
@@ -21,10 +22,12 @@ pub(crate) use fields::Reading;
 pub(crate) use folder::{Files, document, read, read_folder};
 pub(crate) use kinds::{TriggerNode, filters_of, tenant_id, trigger_id, trigger_nodes};
 
-use ringpost_model::{Pbx, Tenant, TenantKey, Trigger};
+use ringpost_model::{Pbx, Tenant, TenantKey, Text, Trigger};
 
 use crate::config::Mistake;
-use node::Node;
+#[cfg(test)]
+pub(crate) use json_text::parse as json_parse;
+pub(crate) use node::Node;
 
 /// One resource and where it stands.
 #[derive(Debug, Clone)]
@@ -39,8 +42,25 @@ pub(crate) struct Declared<T> {
 #[derive(Debug, Clone)]
 pub(crate) struct PbxWithTokens {
     pub(crate) pbx: Pbx,
-    /// Secrets.
-    pub(crate) tokens: Vec<String>,
+    pub(crate) tokens: Vec<Token>,
+}
+
+/// A token of the intake.
+#[derive(Clone)]
+pub(crate) struct Token {
+    /// Secret.
+    pub(crate) token: String,
+    /// Whose legs it may send, on a platform of several tenants.
+    pub(crate) tenant: Option<TenantKey>,
+    /// For people.
+    pub(crate) name: Text,
+}
+
+/// Never prints the token.
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Token({:?})", self.name)
+    }
 }
 
 /// A trigger and whose it is.

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::Io;
-use crate::config::LoadError;
+use crate::config::{LoadError, Mistake};
 
 /// A command that did its work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,10 +37,17 @@ impl From<io::Error> for Failure {
     }
 }
 
+/// All of them, one a line.
+impl From<Vec<Mistake>> for Failure {
+    fn from(mistakes: Vec<Mistake>) -> Self {
+        Self::Mistakes(mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+    }
+}
+
 impl From<LoadError> for Failure {
     fn from(error: LoadError) -> Self {
         match error {
-            LoadError::Mistakes(_) => Self::Mistakes(error.to_string()),
+            LoadError::Mistakes(mistakes) => mistakes.into(),
             // A file that is named and cannot be read is a mistake of the configuration too.
             LoadError::Read { file, source } => Self::Mistakes(format!("{file}: cannot be read: {source}")),
         }

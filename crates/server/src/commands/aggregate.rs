@@ -98,7 +98,7 @@ pub fn run(args: &Aggregate, io: &mut Io<'_>) -> Result<Outcome, Failure> {
     run.rejects.finish()?;
     progress.finish_and_clear();
     if !args.quiet {
-        let text = run.summary.text(&run.machine.stats());
+        let text = run.summary.text(&run.machine.stats(), args.stream);
         io.stderr.write_all(text.as_bytes())?;
     }
     Ok(Outcome::Fine)

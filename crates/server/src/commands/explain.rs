@@ -72,7 +72,7 @@ struct Asked {
 fn asked(args: &Explain, io: &mut Io<'_>) -> Result<Asked, Failure> {
     let text = read(&args.trigger, io.stdin)?;
     let file = args.trigger.display().to_string();
-    let node = document(&args.trigger, &file, &text, &Positions::new(&file, &text)).map_err(mistakes)?;
+    let node = document(&args.trigger, &file, &text, &Positions::new(&file, &text))?;
     let found = choose(trigger_nodes(&node), args)?;
     let region = args.region.as_deref().or(found.region);
     let region =
@@ -81,7 +81,7 @@ fn asked(args: &Explain, io: &mut Io<'_>) -> Result<Asked, Failure> {
     let mut reading = Reading { positions, variables: &io.variables, mistakes: Vec::new() };
     let filters = filters_of(&mut reading, found.node);
     if !reading.mistakes.is_empty() {
-        return Err(mistakes(reading.mistakes));
+        return Err(reading.mistakes.into());
     }
     let compiled = Compiled::new(&filters, region).map_err(|errors| {
         let of_error = |error: ringpost_trigger::FilterError| Mistake {
@@ -90,7 +90,7 @@ fn asked(args: &Explain, io: &mut Io<'_>) -> Result<Asked, Failure> {
             wrong: error.message,
             instead: String::new(),
         };
-        mistakes(errors.into_iter().map(of_error).collect())
+        Failure::from(errors.into_iter().map(of_error).collect::<Vec<_>>())
     })?;
     Ok(Asked { name: found.name.to_owned(), filters, compiled })
 }
@@ -105,10 +105,6 @@ fn choose<'a>(mut found: Vec<TriggerNode<'a>>, args: &Explain) -> Result<Trigger
         _ if all.is_empty() => Err(Failure::Usage(format!("{} holds no trigger", args.trigger.display()))),
         _ => Err(Failure::Usage(format!("name one with --name: {}", all.join(", ")))),
     }
-}
-
-fn mistakes(mistakes: Vec<Mistake>) -> Failure {
-    Failure::Mistakes(mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
 }
 
 fn read(path: &Path, stdin: &mut dyn Read) -> Result<String, Failure> {

@@ -115,7 +115,7 @@ fn tokens(found: &mut Found<'_>, read: &Read) {
     let mut seen = BTreeSet::new();
     for pbx in &read.resources.pbxs {
         for (index, token) in pbx.what.tokens.iter().enumerate() {
-            if !seen.insert(token) {
+            if !seen.insert(&token.token) {
                 let pointer = format!("/tokens/{index}");
                 let subject = format!("pbx {:?}: {pointer}", pbx.what.pbx.key.as_str());
                 found.wrong(pbx, &pointer, subject, "this token is used twice", "give each platform its own");
@@ -149,6 +149,16 @@ fn references(found: &mut Found<'_>, read: &Read, known: &Known) {
             let (wrong, instead) = missing(tenant);
             let subject = format!("pbx {:?}: /tenant", pbx.what.pbx.key.as_str());
             found.wrong(pbx, "/tenant", subject, wrong, instead);
+        }
+    }
+    for pbx in &resources.pbxs {
+        for (index, token) in pbx.what.tokens.iter().enumerate() {
+            if let Some(tenant) = token.tenant.as_ref().filter(|key| !there.contains(key)) {
+                let (wrong, instead) = missing(tenant);
+                let pointer = format!("/tokens/{index}/tenant");
+                let subject = format!("pbx {:?}: {pointer}", pbx.what.pbx.key.as_str());
+                found.wrong(pbx, &pointer, subject, wrong, instead);
+            }
         }
     }
     for trigger in &resources.triggers {

@@ -210,7 +210,7 @@ impl<'n, 'r, 'a> Fields<'n, 'r, 'a> {
         self.secret(key).unwrap_or_default().into()
     }
 
-    fn secret_at(&mut self, part: &str, node: &Node) -> Option<String> {
+    pub(crate) fn secret_at(&mut self, part: &str, node: &Node) -> Option<String> {
         match &node.value {
             Value::Text(text) => return Some(text.clone()),
             Value::Object(members) if members.len() == 1 && members[0].key == "env" => {

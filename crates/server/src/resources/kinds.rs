@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::fields::{Fields, Reading};
 use super::node::{Node, Value};
-use super::{OwnedTrigger, PbxWithTokens};
+use super::{OwnedTrigger, PbxWithTokens, Token};
 
 /// Namespace of ids that are made of names, so that the same files give the same ids on every machine.
 const NAMESPACE: Uuid = Uuid::from_u128(0x0b9e4c57_1f0a_5d84_8a35_9c6e27d1f4b2);
@@ -87,18 +87,47 @@ pub(crate) fn pbx(reading: &mut Reading<'_>, node: &Node) -> Option<PbxWithToken
 /// Shortest token: 16 characters of a random text cannot be guessed over the network.
 const TOKEN_BYTES: usize = 16;
 
-fn tokens(fields: &mut Fields<'_, '_, '_>) -> Vec<String> {
-    let at = fields.node("tokens").map_or(0, |node| node.at);
-    let tokens = fields.texts("tokens");
-    for (index, token) in tokens.iter().enumerate() {
-        let in_a_path = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'~');
-        if token.len() < TOKEN_BYTES || !token.bytes().all(in_a_path) {
-            let wrong = "no token: it stands in headers and paths";
-            let instead = "write 16 or more of A-Z a-z 0-9 . _ - ~, such as `openssl rand -hex 16` gives";
-            fields.wrong(at, &format!("tokens/{index}"), wrong, instead);
-        }
+/// `tokens = ["…"]`, or objects of token, tenant and name for a platform of several tenants.
+fn tokens(fields: &mut Fields<'_, '_, '_>) -> Vec<Token> {
+    let Some(node) = fields.node("tokens") else { return Vec::new() };
+    let Value::List(nodes) = &node.value else {
+        fields.wrong(
+            node.at,
+            "tokens",
+            format!("{} is no list", node.shown()),
+            "write it in brackets: [\"…\"]",
+        );
+        return Vec::new();
+    };
+    nodes.iter().enumerate().filter_map(|(index, node)| token(fields, index, node)).collect()
+}
+
+fn token(fields: &mut Fields<'_, '_, '_>, index: usize, node: &Node) -> Option<Token> {
+    let part = format!("tokens/{index}");
+    if node.get("token").is_none() {
+        let token = fields.secret_at(&part, node)?;
+        check_token(fields, node.at, &part, &token);
+        return Some(Token { token, tenant: None, name: Text::default() });
     }
-    tokens
+    let subject = fields.subject().to_owned();
+    let mut inner = Fields::new(fields.reading, &subject, &format!("/{part}"), node)?;
+    let token = inner.secret("token");
+    if let Some(token) = &token {
+        check_token(&mut inner, node.at, "token", token);
+    }
+    let tenant = inner.parsed("tenant", tenant_key);
+    let name = inner.text("name").unwrap_or_default().into();
+    inner.finish();
+    Some(Token { token: token?, tenant, name })
+}
+
+fn check_token(fields: &mut Fields<'_, '_, '_>, at: usize, part: &str, token: &str) {
+    let in_a_path = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'~');
+    if token.len() < TOKEN_BYTES || !token.bytes().all(in_a_path) {
+        let wrong = "no token: it stands in headers and paths";
+        let instead = "write 16 or more of A-Z a-z 0-9 . _ - ~, such as `openssl rand -hex 16` gives";
+        fields.wrong(at, part, wrong, instead);
+    }
 }
 
 pub(crate) fn trigger(reading: &mut Reading<'_>, node: &Node) -> Option<OwnedTrigger> {
@@ -172,10 +201,7 @@ pub(crate) fn trigger_nodes(document: &Node) -> Vec<TriggerNode<'_>> {
     fn text<'a>(node: &'a Node, key: &str) -> Option<&'a str> {
         node.get(key).and_then(Node::as_text)
     }
-    let list = |key: &str| match document.get(key).map(|node| &node.value) {
-        Some(Value::List(nodes)) => nodes.as_slice(),
-        _ => &[],
-    };
+    let list = |key: &str| document.get(key).map_or(&[][..], Node::elements);
     let nodes: Vec<&Node> = match document.get("filters") {
         Some(_) => vec![document],
         None => list("trigger").iter().collect(),

@@ -81,6 +81,14 @@ impl Node {
         }
     }
 
+    /// Its elements, when it is a list.
+    pub(crate) fn elements(&self) -> &[Node] {
+        match &self.value {
+            Value::List(nodes) => nodes,
+            _ => &[],
+        }
+    }
+
     /// Where a JSON pointer leads, or the last place on the way there.
     pub(crate) fn position_of(&self, pointer: &str) -> usize {
         let mut node = self;

@@ -25,7 +25,8 @@ impl Summary {
     /// Several lines; what is 0 and says nothing is left out.
     pub(super) fn text(&self, stats: &Stats, stream: bool) -> String {
         let rejected: u64 = self.rejected.values().sum();
-        let reasons: Vec<String> = self.rejected.iter().map(|(code, count)| format!("{count} {code}")).collect();
+        let reasons: Vec<String> =
+            self.rejected.iter().map(|(code, count)| format!("{count} {code}")).collect();
         let sessions = stats.emitted - stats.revisions + stats.without_person;
         let mut out = String::new();
         let mut line = |name: &str, count: u64, about: &str| {
@@ -44,7 +45,11 @@ impl Summary {
             ("sessions absorbed", stats.absorbed, "two that were one"),
             ("reopened, unchanged", stats.unchanged, ""),
             ("legs refused", stats.too_late + stats.session_full, "their session was forgotten, or full"),
-            ("out of order", if stream { self.out_of_order } else { 0 }, "--stream wants the input in order of time"),
+            (
+                "out of order",
+                if stream { self.out_of_order } else { 0 },
+                "--stream wants the input in order of time",
+            ),
             ("unknown keys", self.notes.unknown_keys, "ignored"),
             ("keys given twice", self.notes.duplicate_keys, "the last one counts"),
             ("unknown zones", self.notes.unknown_zones, "ignored"),

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -11,10 +11,11 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
-use ringpost_model::Timestamp;
 use standardwebhooks::Webhook;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+
+use crate::clock;
 
 use super::behaviour::{Behaviour, Routes};
 use super::received::{Received, check};
@@ -76,7 +77,7 @@ async fn receive(State(shared): State<Arc<Shared>>, request: Request) -> Respons
     let (number, of_route, attempt) = count(&shared.counts, route, &parts.headers);
     let status = behaviour.status_of(of_route, attempt);
     let received = Received {
-        at: now(),
+        at: clock::now(),
         method: parts.method.to_string(),
         path: path.to_owned(),
         query: query.to_owned(),
@@ -136,9 +137,4 @@ fn endless() -> Body {
         Some((Ok::<_, std::convert::Infallible>(Bytes::from_static(&[b'.'; 1024])), ()))
     });
     Body::from_stream(pieces)
-}
-
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
