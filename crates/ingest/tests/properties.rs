@@ -183,8 +183,9 @@ fn mutated(original: &'static str) -> impl Strategy<Value = Vec<u8>> {
     vec(change, 1..6).prop_map(move |changes| {
         let mut bytes = original.as_bytes().to_vec();
         for (at, byte, kind) in changes {
-            let at = at.index(bytes.len());
+            let at = at.index(bytes.len().max(1));
             match kind {
+                _ if bytes.is_empty() => bytes.push(byte),
                 0 => bytes[at] = byte,
                 1 => _ = bytes.remove(at),
                 2 => bytes.insert(at, byte),
