@@ -69,7 +69,8 @@ async fn append(log: &Embedded, records: usize, many: usize) {
 
 async fn process(log: &Embedded, writes: bool) -> usize {
     let state = writes.then(|| "state".to_owned());
-    let subscription = Subscription { group: format!("writes {writes}"), topics: vec!["in".to_owned()], state };
+    let subscription =
+        Subscription { group: format!("writes {writes}"), topics: vec!["in".to_owned()], state };
     let mut worker = log.worker(subscription).await.expect("a worker");
     let mut read = 0;
     loop {

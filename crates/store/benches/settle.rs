@@ -6,7 +6,8 @@
 use std::time::Instant;
 
 use ringpost_model::{
-    AttemptId, Cdr, Context, DeliveryId, Envelope, PbxKey, SessionId, TenantId, TenantKey, Timestamp, TriggerId,
+    AttemptId, Cdr, Context, DeliveryId, Envelope, PbxKey, SessionId, TenantId, TenantKey, Timestamp,
+    TriggerId,
 };
 use ringpost_store::{Attempt, Batch, Config, Exchange, Key, Keyring, NewSession, Store};
 use uuid::{NoContext, Uuid};
@@ -64,7 +65,8 @@ fn attempt(n: u64) -> (Attempt, Exchange) {
     let started = time(n);
     let micros = started.micros() as u64;
     let at = uuid::Timestamp::from_unix(NoContext, micros / 1_000_000, (micros % 1_000_000) as u32 * 1_000);
-    let (trigger, session) = (TriggerId(Uuid::from_u128(u128::from(n) % (2 * TENANTS))), SessionId(random_id(n)));
+    let (trigger, session) =
+        (TriggerId(Uuid::from_u128(u128::from(n) % (2 * TENANTS))), SessionId(random_id(n)));
     let row = Attempt {
         id: AttemptId(Uuid::new_v7(at)),
         delivery: DeliveryId::of_record(trigger, session, 1),

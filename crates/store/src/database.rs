@@ -65,6 +65,8 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .busy_timeout(BUSY)
         // 16 MB between checkpoints: an index page that changes often is written to the main file less often.
         .pragma("wal_autocheckpoint", "4000")
+        // After a burst the log beside the file shrinks again.
+        .pragma("journal_size_limit", "67108864")
         // 16 MB of pages: the inner pages of every index, with room for the hot leaves.
         .pragma("cache_size", "-16000")
         .disable_statement_logging()

@@ -138,9 +138,12 @@ impl Store {
     pub async fn cancel_debts(&self, now: Timestamp, limit: usize) -> Result<Vec<Ended>, Error> {
         const WHAT: &str = "cancel debts";
         let mut write = self.begin(WHAT).await?;
-        let sql = "SELECT d.* FROM owed o LEFT JOIN triggers t ON t.id = o.trigger_id
-            JOIN debts d ON d.trigger_id = o.trigger_id
-            WHERE coalesce(t.off, 1) = 1 AND (d.lease_owner IS NULL OR d.due <= ?) LIMIT ?";
+        // CROSS JOIN keeps the order written: from the few triggers that are off to their debts.
+        let sql =
+            "SELECT d.* FROM (SELECT o.trigger_id FROM owed o LEFT JOIN triggers t ON t.id = o.trigger_id
+                WHERE coalesce(t.off, 1) = 1) gone
+            CROSS JOIN debts d ON d.trigger_id = gone.trigger_id
+            WHERE d.lease_owner IS NULL OR d.due <= ? LIMIT ?";
         let query = sqlx::query(sql).bind(now.micros()).bind(limit as i64);
         let rows = query.fetch_all(&mut *write).await.map_err(doing(WHAT))?;
         let mut ended = Vec::with_capacity(rows.len());

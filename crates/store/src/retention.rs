@@ -59,11 +59,21 @@ impl Store {
         let letters = "DELETE FROM dead_letters WHERE id IN
             (SELECT id FROM dead_letters WHERE received < ? ORDER BY received LIMIT ?)";
         dropped.dead_letters = self.drop_rows(letters, before(now, keep.dead_letters)).await?;
-        // A version that nothing owed refers to is still needed as long as a delivery of its time can be replayed.
+        dropped.trigger_versions = self.drop_versions(oldest).await?;
+        let lanes = "DELETE FROM lanes WHERE lane IN (SELECT lane FROM lanes WHERE paused_until < ? LIMIT ?)";
+        self.drop_rows(lanes, now).await?;
+        Ok(dropped)
+    }
+
+    /// A version that nothing owed refers to is still needed as long as a delivery of its time can be replayed.
+    async fn drop_versions(&self, than: Timestamp) -> Result<u64, Error> {
         let versions = "DELETE FROM trigger_versions WHERE rowid IN (SELECT v.rowid FROM trigger_versions v
             WHERE v.replaced < ? AND NOT EXISTS (SELECT 1 FROM debts d
                 WHERE d.trigger_id = v.trigger_id AND d.version = v.version) LIMIT ?)";
-        dropped.trigger_versions = self.drop_rows(versions, oldest).await?;
+        let dropped = self.drop_rows(versions, than).await?;
+        let triggers = "DELETE FROM triggers WHERE id IN (SELECT id FROM triggers t WHERE removed < ?
+            AND NOT EXISTS (SELECT 1 FROM trigger_versions v WHERE v.trigger_id = t.id) LIMIT ?)";
+        self.drop_rows(triggers, than).await?;
         Ok(dropped)
     }
 
@@ -71,19 +81,19 @@ impl Store {
     /// beginning. What is still owed stays.
     async fn drop_sessions(&self, than: Timestamp) -> Result<u64, Error> {
         const WHAT: &str = "drop old sessions";
-        let sql = "SELECT s.rowid, s.session, s.emitted >= ?1 OR
-            EXISTS (SELECT 1 FROM debts d WHERE d.session = s.session)
+        let sql = "SELECT s.rowid, s.session, s.emitted < ?1, EXISTS (SELECT 1 FROM debts d WHERE d.session = s.session)
             FROM sessions s WHERE s.rowid > ?2 ORDER BY s.rowid LIMIT ?3";
         let (mut after, mut dropped) = (i64::MIN, 0);
         loop {
             let mut write = self.begin(WHAT).await?;
             let query = sqlx::query(sql).bind(than.micros()).bind(after).bind(STEP);
             let rows = query.fetch_all(&mut *write).await.map_err(doing(WHAT))?;
-            let mut gone = 0;
+            let mut any_old = false;
             for row in &rows {
+                let (session, is_old, is_owed): (&[u8], bool, bool) = (row.get(1), row.get(2), row.get(3));
                 after = row.get(0);
-                let (session, stays): (&[u8], bool) = (row.get(1), row.get(2));
-                if stays {
+                any_old |= is_old;
+                if !is_old || is_owed {
                     continue;
                 }
                 for sql in
@@ -92,12 +102,11 @@ impl Store {
                     let query = sqlx::query(sql).bind(session);
                     query.execute(&mut *write).await.map_err(doing(WHAT))?;
                 }
-                gone += 1;
+                dropped += 1;
             }
             write.commit().await.map_err(doing(WHAT))?;
-            dropped += gone;
-            // A step without anything old: what follows is younger.
-            if gone == 0 {
+            // What follows a step without anything old is younger.
+            if !any_old {
                 return Ok(dropped);
             }
         }

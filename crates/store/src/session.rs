@@ -1,12 +1,16 @@
 //! Finished calls: the newest revision of each to search in, earlier ones for what is still owed of them.
 
+mod search;
+
 use ringpost_model::{CallDirection, Envelope, PbxKey, SessionId, TenantKey, Text, Timestamp};
-use sqlx::sqlite::{Sqlite, SqliteConnection, SqliteRow};
-use sqlx::{AssertSqlSafe, QueryBuilder, Row};
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::{AssertSqlSafe, Row};
 
 use crate::columns::{Columns, places};
 use crate::error::{Error, doing};
 use crate::store::Store;
+
+pub use search::SessionFilter;
 
 /// Rows of one statement.
 const ROWS: usize = 16;
@@ -79,27 +83,6 @@ pub struct StoredSession {
     pub session: Session,
     /// Its newest envelope, as emitted (`Envelope::from_bytes`).
     pub envelope: Vec<u8>,
-}
-
-/// Which sessions to list. Everything given must hold; absorbed ones are not listed.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct SessionFilter {
-    /// Of these tenants; empty = of all, for operators.
-    pub tenants: Vec<TenantKey>,
-    /// Started at or after.
-    pub from: Option<Timestamp>,
-    /// Started before.
-    pub to: Option<Timestamp>,
-    /// This number is the other party's, or the tenant's own.
-    pub number: Option<Text>,
-    /// A user's number or name contains this; case of ASCII letters does not count.
-    pub user: Option<Text>,
-    /// Which way it went.
-    pub direction: Option<CallDirection>,
-    /// How it ended.
-    pub outcome: Option<CallOutcome>,
-    /// Only after this one in the list: the last one of the page before.
-    pub before: Option<SessionCursor>,
 }
 
 /// A place in a list of sessions.
@@ -212,47 +195,6 @@ impl Store {
             UNION ALL SELECT envelope FROM revisions WHERE session = ?1 AND rev = ?2";
         let query = sqlx::query_scalar(sql).bind(id.0.as_bytes().as_slice()).bind(rev);
         query.fetch_optional(self.readers()).await.map_err(doing(WHAT))
-    }
-}
-
-impl SessionFilter {
-    fn query(&self, limit: usize) -> QueryBuilder<Sqlite> {
-        let mut query =
-            QueryBuilder::new(format!("SELECT {COLUMNS} FROM sessions WHERE replaced_by IS NULL"));
-        if !self.tenants.is_empty() {
-            query.push(" AND tenant IN (");
-            let mut list = query.separated(", ");
-            for tenant in &self.tenants {
-                list.push_bind(tenant.to_string());
-            }
-            query.push(")");
-        }
-        if let Some(from) = self.from {
-            query.push(" AND start >= ").push_bind(from.micros());
-        }
-        if let Some(to) = self.to {
-            query.push(" AND start < ").push_bind(to.micros());
-        }
-        if let Some(number) = &self.number {
-            query.push(" AND (cli = ").push_bind(number.to_string());
-            query.push(" OR ddi = ").push_bind(number.to_string()).push(")");
-        }
-        if let Some(user) = &self.user {
-            // instr and not LIKE: nothing in the text has a meaning of its own.
-            query.push(" AND instr(lower(users), lower(").push_bind(user.to_string()).push(")) > 0");
-        }
-        if let Some(direction) = self.direction {
-            query.push(" AND dir = ").push_bind(i64::from(direction.code()));
-        }
-        if let Some(outcome) = self.outcome {
-            query.push(" AND outcome = ").push_bind(outcome as i64);
-        }
-        if let Some(before) = self.before {
-            query.push(" AND (start, session) < (").push_bind(before.start.micros());
-            query.push(", ").push_bind(before.id.0.as_bytes().to_vec()).push(")");
-        }
-        query.push(" ORDER BY start DESC, session DESC LIMIT ").push_bind(limit as i64);
-        query
     }
 }
 

@@ -112,6 +112,7 @@ impl Store {
         let sql = "UPDATE triggers SET removed = ?, held = 1, off = 1 WHERE id = ?";
         let query = sqlx::query(sql).bind(now.micros()).bind(id.0.as_bytes().as_slice());
         query.execute(&mut *write).await.map_err(doing(WHAT))?;
+        replace_version(&mut write, id, now).await.map_err(doing(WHAT))?;
         let held = sqlx::query("UPDATE debts SET held = 1 WHERE trigger_id = ? AND held = 0");
         held.bind(id.0.as_bytes().as_slice()).execute(&mut *write).await.map_err(doing(WHAT))?;
         bump(&mut write, Kind::Trigger, Some(&stored.tenant)).await.map_err(doing(WHAT))?;
@@ -211,9 +212,7 @@ impl Store {
             }
             _ => Error::database(WHAT, error),
         })?;
-        let former = "UPDATE trigger_versions SET replaced = ? WHERE trigger_id = ? AND replaced IS NULL";
-        let former = sqlx::query(former).bind(now.micros()).bind(id);
-        former.execute(&mut *to).await.map_err(doing(WHAT))?;
+        replace_version(to, trigger.id, now).await.map_err(doing(WHAT))?;
         let sql = "INSERT INTO trigger_versions (trigger_id, version, document, sealed, made)
             VALUES (?, ?, ?, ?, ?)";
         let query = sqlx::query(sql).bind(id).bind(version as i64).bind(document).bind(sealed);
@@ -241,6 +240,13 @@ impl Store {
         let changed = row.time("made").map_err(failed)?;
         Ok(StoredTrigger { tenant, version, trigger, created, changed })
     }
+}
+
+/// The version that was current is no longer.
+async fn replace_version(to: &mut SqliteConnection, id: TriggerId, now: Timestamp) -> sqlx::Result<()> {
+    let sql = "UPDATE trigger_versions SET replaced = ? WHERE trigger_id = ? AND replaced IS NULL";
+    sqlx::query(sql).bind(now.micros()).bind(id.0.as_bytes().as_slice()).execute(to).await?;
+    Ok(())
 }
 
 /// Debts of a paused or disabled trigger are not claimed.

@@ -87,8 +87,8 @@ CREATE TABLE sessions (
     envelope BLOB NOT NULL
 ) STRICT;
 CREATE INDEX sessions_time ON sessions (tenant, start);
-CREATE INDEX sessions_cli ON sessions (tenant, cli) WHERE cli IS NOT NULL;
-CREATE INDEX sessions_ddi ON sessions (tenant, ddi) WHERE ddi IS NOT NULL;
+CREATE INDEX sessions_cli ON sessions (cli, start) WHERE cli IS NOT NULL;
+CREATE INDEX sessions_ddi ON sessions (ddi, start) WHERE ddi IS NOT NULL;
 
 -- Earlier revisions: what is owed for one is rendered from it.
 CREATE TABLE revisions (

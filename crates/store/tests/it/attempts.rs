@@ -72,6 +72,10 @@ async fn attempts_are_found_by_trigger_session_outcome_and_time(bench: Bench) {
     };
     check(AttemptFilter::default(), &[4, 3, 2, 1]).await;
     check(acme(), &[3, 2, 1]).await;
+    let both = vec![tenant("globex").id, tenant("acme").id];
+    check(AttemptFilter { owners: both, failed: false, ..AttemptFilter::default() }, &[4, 3, 2, 1]).await;
+    let many = (0..150).map(|n| tenant(&format!("t{n}")).id).chain([tenant("globex").id]).collect();
+    check(AttemptFilter { owners: many, ..AttemptFilter::default() }, &[4]).await;
     check(AttemptFilter { trigger: Some(trigger_id(1)), ..acme() }, &[2, 1]).await;
     check(AttemptFilter { trigger: Some(trigger_id(3)), ..acme() }, &[]).await;
     check(AttemptFilter { session: Some(session_id(1)), ..acme() }, &[3, 2, 1]).await;

@@ -1,9 +1,11 @@
 //! Tenants, pbxs, tokens, triggers, and the changes that tell of them.
 
 use ringpost_model::{Auth, Dialect, Pbx, Tenant};
-use ringpost_store::{Change, Error, Expect, Kind, Store, Written, new_token};
+use ringpost_store::{Batch, Change, Error, Expect, Keep, Kind, Store, Written, new_token};
 
-use crate::bench::{Bench, at, pbx_key, suite, tenant, tenant_key, trigger, trigger_id, with_triggers};
+use crate::bench::{
+    Bench, at, debt, delivery, pbx_key, suite, tenant, tenant_key, trigger, trigger_id, with_triggers,
+};
 
 suite! {
     a_tenant_is_saved_once_and_found_after_a_restart
@@ -17,6 +19,7 @@ suite! {
     two_editors_do_not_overwrite_each_other
     a_trigger_belongs_to_one_tenant
     a_removed_trigger_is_gone_but_its_versions_render_what_is_owed
+    a_version_goes_when_nothing_can_need_it_any_more
     changes_are_told_once_for_each_kind_and_tenant
 }
 
@@ -217,6 +220,27 @@ async fn a_removed_trigger_is_gone_but_its_versions_render_what_is_owed(bench: B
     // Declared again, it is there again, and never confused with what it was.
     let version = store.put_trigger(&tenant_key("acme"), &trigger(1), Expect::Nothing, at(3)).await.unwrap();
     assert_eq!(version, 2);
+}
+
+async fn a_version_goes_when_nothing_can_need_it_any_more(bench: Bench) {
+    let store = with_triggers(&bench).await;
+    let acme = tenant_key("acme");
+    for n in [1, 2] {
+        let mut changed = trigger(n);
+        changed.name = "changed".into();
+        store.put_trigger(&acme, &changed, Expect::Anything, at(1)).await.unwrap();
+    }
+    store.remove_trigger(trigger_id(3), Expect::Anything, at(1)).await.unwrap();
+    let debts = vec![debt(delivery(1, 1, 1), at(0))];
+    store.settle(&Batch { debts, ..Batch::default() }, "me", at(0)).await.unwrap();
+    let days = |days: i64| at(days * 86_400);
+    let dropped = async |now| store.retain(Keep::default(), now).await.unwrap().trigger_versions;
+    assert_eq!(dropped(days(14)).await, 0, "their deliveries can still be replayed");
+    assert_eq!(dropped(days(15)).await, 2, "the replaced one of 2, and 3");
+    let is_there = async |n, version| store.trigger_version(trigger_id(n), version).await.unwrap().is_some();
+    assert!(is_there(1, 1).await, "it is owed");
+    assert!(is_there(1, 2).await && is_there(2, 2).await, "they are current");
+    assert!(!is_there(2, 1).await && !is_there(3, 1).await);
 }
 
 async fn changes_are_told_once_for_each_kind_and_tenant(bench: Bench) {

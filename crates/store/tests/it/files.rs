@@ -165,5 +165,5 @@ fn released_migrations_are_never_changed() {
     }
 }
 
-const STORE_1: &str = "c0285db7a831ca0f760297e1fe7964cc281f8b7937ad2470247ccfcd15528cba";
+const STORE_1: &str = "0dee70ab5d90776f45c5f25ba4136213b8855d1d0d944181b19e8d1ccb1050c8";
 const ATTEMPTS_1: &str = "66d3db0c8a679fede4d85a01e73a1892cdeb79709c23b1e5bf34341d8081adec";
