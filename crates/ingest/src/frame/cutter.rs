@@ -132,7 +132,7 @@ impl Cutter {
         let mut at = 0;
         while let Some(&byte) = bytes.get(at) {
             match byte {
-                b' ' | b'\t' | b'\r' | b'\n' | 0x1e => {}
+                b' ' | b'\t' | b'\r' | b'\n' | b'\x0c' | 0x1e => {}
                 b',' if self.in_array || !self.by_line => {}
                 b'[' if !self.in_array => self.in_array = true,
                 b']' if self.in_array => self.in_array = false,

@@ -49,7 +49,7 @@ fn a_line_is_a_record() {
     native("{\"a\":1}\n{\"b\":2}\r\n\n  {\"c\":3}", &[r#"{"a":1}"#, r#"{"b":2}"#, r#"{"c":3}"#]);
     native("\u{feff}{}\n{} x\n{}}\n", &["{}", "{} x", "{}}"]);
     native("", &[]);
-    native(" \n\r\n\t", &[]);
+    native(" \n\r\n\t\u{c}\n", &[]);
     native("nonsense\n\"text\"\n5\n", &["nonsense", "\"text\"", "5"]);
 }
 
