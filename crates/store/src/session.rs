@@ -203,10 +203,10 @@ pub(crate) async fn upsert(to: &mut SqliteConnection, sessions: &[NewSession]) -
     // First revisions, nearly all, go many at a time; a correction by itself, after what it may correct.
     for run in sessions.chunk_by(|one, next| one.session.rev <= 1 && next.session.rev <= 1) {
         for some in run.chunks(ROWS) {
-            if let [only] = some {
-                if only.session.rev > 1 {
-                    keep_former(to, &only.session).await?;
-                }
+            if let [only] = some
+                && only.session.rev > 1
+            {
+                keep_former(to, &only.session).await?;
             }
             insert(to, some).await?;
         }
