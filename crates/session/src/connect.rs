@@ -2,7 +2,7 @@
 //! the bridges inferred where nobody reports any.
 
 use crate::intervals::{Set, Span};
-use crate::merge::{BridgeSaid, Interval, intervals};
+use crate::merge::{BridgeSaid, Interval, PairTold, leave_all};
 use crate::parties::{Kind, Parties, Party};
 
 mod loopback;
@@ -13,8 +13,6 @@ pub(crate) struct Joined {
     pub(crate) a: usize,
     pub(crate) b: usize,
     pub(crate) set: Set,
-    /// A record of one of the session's own legs says so.
-    pub(crate) by_own: bool,
     /// Nobody says so.
     pub(crate) inferred: bool,
 }
@@ -49,26 +47,19 @@ pub(crate) struct Counts {
     pub(crate) unknown: u64,
 }
 
-/// One thing said of a pair of nodes, the lower first.
-type PairSaid = ((usize, usize), u8, Told);
-
-enum Told {
-    Interval(i64, Option<i64>),
-    Open(i64),
-    Close(i64),
-}
+/// A pair of nodes, the lower first.
+type Pair = (usize, usize);
 
 /// Finds the connections and completes the parties' answer times.
 pub(crate) fn connect(parties: &mut Parties<'_>, root: usize) -> Bridges {
     let mut bridges = Bridges { ever: vec![false; parties.own], ..Bridges::default() };
-    let said = gather(parties);
-    for pair in said.chunk_by(|a, b| a.0 == b.0) {
-        let (a, b) = pair[0].0;
-        if let Some(joined) = effective(parties, (a, b), pair, &mut bridges.counts) {
-            for node in [a, b].into_iter().filter(|node| *node < parties.own) {
+    let told = gather(parties);
+    for (pair, told) in &told {
+        if let Some(joined) = effective(parties, *pair, told, &mut bridges.counts) {
+            for node in [pair.0, pair.1].into_iter().filter(|node| *node < parties.own) {
                 bridges.ever[node] = true;
             }
-            bridges.counts.unknown += u64::from(parties.is_unknown(b));
+            bridges.counts.unknown += u64::from(parties.is_unknown(pair.1));
             bridges.joined.push(joined);
         }
     }
@@ -76,45 +67,72 @@ pub(crate) fn connect(parties: &mut Parties<'_>, root: usize) -> Bridges {
         loopback::pass_on(parties, &mut bridges.joined);
     }
     answer(parties, &bridges.joined);
-    if !reported(parties, &bridges.joined) {
-        infer(parties, root, &mut bridges);
+    if !reported(parties, &told) {
+        let inferred = infer(parties, root, &mut bridges.ever);
+        answer(parties, &inferred);
+        bridges.joined.extend(inferred);
     }
     bridges
 }
 
 /// Everything said of bridges, by pair.
-fn gather(parties: &mut Parties<'_>) -> Vec<PairSaid> {
-    let mut said: Vec<PairSaid> = Vec::new();
-    let mut closes_all: Vec<(usize, i64)> = Vec::new();
+fn gather(parties: &mut Parties<'_>) -> Vec<(Pair, PairTold)> {
+    let mut pairs: Vec<(Pair, PairTold)> = Vec::new();
+    let mut leaves: Vec<(usize, Vec<i64>)> = Vec::new();
     for node in 0..parties.all.len() {
+        let mut leaves_all = Vec::new();
         for at in 0..parties.all[node].merged.bridges.len() {
-            let (with, told) = match parties.all[node].merged.bridges[at] {
-                BridgeSaid::Interval(with, from, to) => (with, Told::Interval(from, to)),
-                BridgeSaid::Open(with, at) => (with, Told::Open(at)),
-                BridgeSaid::Close(Some(with), at) => (with, Told::Close(at)),
+            let said = parties.all[node].merged.bridges[at];
+            let (with, said) = match said {
+                BridgeSaid::Interval(with, ..)
+                | BridgeSaid::Open(with, _)
+                | BridgeSaid::Close(Some(with), _) => (with, said),
                 BridgeSaid::Close(None, at) => {
-                    closes_all.push((node, at));
+                    leaves_all.push(at);
                     continue;
                 }
             };
-            if let Some(with) = partner(parties, node, with) {
-                said.push(((node.min(with), node.max(with)), if node < with { 1 } else { 2 }, told));
+            let Some(with) = partner(parties, node, with) else { continue };
+            let by = if node < with { 1 } else { 2 };
+            let told = of_pair(&mut pairs, (node.min(with), node.max(with)));
+            match said {
+                BridgeSaid::Interval(_, from, to) => told.intervals.push(Interval { from, to, by }),
+                BridgeSaid::Open(_, at) => told.opens.push((at, by)),
+                BridgeSaid::Close(_, at) => told.closes.push(at),
             }
         }
-    }
-    said.sort_by_key(|one| one.0);
-    if !closes_all.is_empty() {
-        let mut pairs: Vec<(usize, usize)> = said.iter().map(|one| one.0).collect();
-        pairs.dedup();
-        for pair in pairs {
-            let closing = closes_all.iter().filter(|(node, _)| *node == pair.0 || *node == pair.1);
-            said.extend(
-                closing.map(|(node, at)| (pair, if *node == pair.0 { 1 } else { 2 }, Told::Close(*at))),
-            );
+        if !leaves_all.is_empty() {
+            leaves.push((node, leaves_all));
         }
-        said.sort_by_key(|one| one.0);
     }
-    said
+    leave(&mut pairs, leaves);
+    pairs
+}
+
+/// What is told of a pair; by binary search, for a room may have hundreds.
+fn of_pair(pairs: &mut Vec<(Pair, PairTold)>, pair: Pair) -> &mut PairTold {
+    let at = match pairs.binary_search_by_key(&pair, |(known, _)| *known) {
+        Ok(at) => at,
+        Err(at) => {
+            pairs.insert(at, (pair, PairTold::default()));
+            at
+        }
+    };
+    &mut pairs[at].1
+}
+
+/// Ends the bridges of legs that left all of them, in order of time over all legs.
+fn leave(pairs: &mut [(Pair, PairTold)], leaves: Vec<(usize, Vec<i64>)>) {
+    let mut instants: Vec<(i64, usize)> = leaves
+        .into_iter()
+        .flat_map(|(node, instants)| instants.into_iter().map(move |at| (at, node)))
+        .collect();
+    instants.sort_unstable();
+    for (at, node) in instants {
+        let own = pairs.iter_mut().filter(|(pair, _)| pair.0 == node || pair.1 == node);
+        let mut own: Vec<&mut PairTold> = own.map(|(_, told)| told).collect();
+        leave_all(&mut own, vec![at]);
+    }
 }
 
 /// The node that `node` says it is bridged with, if such a bridge can matter to this session.
@@ -130,34 +148,15 @@ fn partner<'a>(parties: &mut Parties<'a>, node: usize, with: &'a str) -> Option<
     (with != node && !stranger).then_some(with)
 }
 
-fn effective(
-    parties: &Parties<'_>,
-    (a, b): (usize, usize),
-    said: &[PairSaid],
-    counts: &mut Counts,
-) -> Option<Joined> {
-    let (mut told, mut opens, mut closes) = (Vec::new(), Vec::new(), Vec::new());
-    for (_, by, one) in said {
-        match one {
-            Told::Interval(from, to) => told.push(Interval { from: *from, to: *to, by: *by }),
-            Told::Open(at) => opens.push((*at, *by)),
-            Told::Close(at) => closes.push(*at),
-        }
-    }
+fn effective(parties: &Parties<'_>, (a, b): Pair, told: &PairTold, counts: &mut Counts) -> Option<Joined> {
     let ends = [parties.all.get(a), parties.all.get(b)];
     let mut spans: Vec<Span> = Vec::new();
-    let mut by_own = false;
-    for interval in intervals(told, opens, closes) {
+    for interval in told.settle() {
         counts.negative += u64::from(interval.to.is_some_and(|to| to < interval.from));
-        let before = spans.len();
         clip(ends, interval, &mut spans, counts);
-        let holds_instants = spans[before..].iter().any(|span| span.0 < span.1);
-        let own_report =
-            (interval.by & 1 != 0 && parties.is_own(a)) || (interval.by & 2 != 0 && parties.is_own(b));
-        by_own |= holds_instants && own_report;
     }
     let set = Set::of(spans);
-    (!set.is_empty()).then_some(Joined { a, b, set, by_own, inferred: false })
+    (!set.is_empty()).then_some(Joined { a, b, set, inferred: false })
 }
 
 /// Clips one reported bridge to the lives of both ends, and to the answer of those that were placed.
@@ -174,14 +173,11 @@ fn clip(ends: [Option<&Party<'_>>; 2], interval: Interval, spans: &mut Vec<Span>
         }
         return;
     }
-    let mut from = interval.from.max(both.0);
-    for end in ends.into_iter().flatten().filter(|end| end.is_out()) {
-        match end.merged.answered {
-            Some(answered) => from = from.max(answered),
-            None if end.merged.sip().is_some_and(|sip| sip >= 300) => return,
-            None => {}
-        }
+    if ends.into_iter().flatten().any(failed) {
+        return;
     }
+    let placed = ends.into_iter().flatten().filter(|end| end.is_out());
+    let from = placed.filter_map(|end| end.merged.answered).fold(interval.from.max(both.0), i64::max);
     spans.push((from, interval.to.unwrap_or(both.1).min(both.1)));
 }
 
@@ -198,31 +194,48 @@ fn answer(parties: &mut Parties<'_>, joined: &[Joined]) {
     }
 }
 
-/// Whether a record of the session's own legs reports a bridge of two persons or with a conference.
-fn reported(parties: &Parties<'_>, joined: &[Joined]) -> bool {
-    joined.iter().filter(|bridge| bridge.by_own).any(|bridge| {
-        let (a, b) = (bridge.a, bridge.b);
-        let person = |node| parties.counts_as_person(node);
+/// Whether a record of the session's own legs reports a bridge of two persons, or of a person and a conference,
+/// however short: a switch that tells bridges tells all of them. Loopbacks are passed through.
+fn reported(parties: &Parties<'_>, told: &[(Pair, PairTold)]) -> bool {
+    let own_reports = told.iter().filter(|((a, b), told)| {
+        let mut by = told.intervals.iter().map(|one| one.by).chain(told.opens.iter().map(|open| open.1));
+        by.any(|by| (by & 1 != 0 && parties.is_own(*a)) || (by & 2 != 0 && parties.is_own(*b)))
+    });
+    let pairs: Vec<Pair> = own_reports.map(|(pair, _)| *pair).collect();
+    let person = |node: usize| parties.counts_as_person(node);
+    let talks = |a: usize, b: usize| {
         (person(a) && (person(b) || parties.is_conference(b))) || (person(b) && parties.is_conference(a))
-    })
+    };
+    let (through, direct): (Vec<Pair>, Vec<Pair>) =
+        pairs.into_iter().partition(|(a, b)| parties.is_loopback(*a) || parties.is_loopback(*b));
+    direct.into_iter().any(|(a, b)| talks(a, b))
+        || loopback::groups(parties, through.into_iter())
+            .iter()
+            .any(|ends| ends.iter().enumerate().any(|(at, a)| ends[at + 1..].iter().any(|b| talks(*a, *b))))
 }
 
 /// An answered leg that the switch placed was connected with the root.
-fn infer(parties: &Parties<'_>, root: usize, bridges: &mut Bridges) {
+fn infer(parties: &Parties<'_>, root: usize, ever: &mut [bool]) -> Vec<Joined> {
     let origin = &parties.all[root];
-    if !origin.is_person() {
-        return;
+    if !origin.is_person() || failed(origin) {
+        return Vec::new();
     }
+    let mut inferred = Vec::new();
     for (node, target) in parties.own().iter().enumerate() {
         let Some(answered) = target.answered.filter(|_| node != root && target.is_target()) else { continue };
         let from = answered.max(origin.answered.unwrap_or(answered));
         let lives = (origin.created().max(target.created()), origin.ended.min(target.ended));
         let set = Set::one(from.max(lives.0), lives.1);
-        if set.is_empty() {
-            continue;
+        if !set.is_empty() {
+            ever[node] = true;
+            ever[root] = true;
+            inferred.push(Joined { a: root, b: node, set, inferred: true });
         }
-        bridges.ever[node] = true;
-        bridges.ever[root] = true;
-        bridges.joined.push(Joined { a: root, b: node, set, by_own: false, inferred: true });
     }
+    inferred
+}
+
+/// Placed by the switch, never answered, and refused: it was bridged with nobody.
+fn failed(party: &Party<'_>) -> bool {
+    party.is_out() && party.merged.answered.is_none() && party.merged.sip().is_some_and(|sip| sip >= 300)
 }

@@ -23,6 +23,8 @@ pub(crate) struct Talk {
     pub(crate) a: usize,
     pub(crate) b: usize,
     pub(crate) set: Set,
+    /// In one conference leg, not bridged.
+    in_room: bool,
 }
 
 impl Talk {
@@ -44,7 +46,7 @@ pub(crate) fn talks(parties: &Parties<'_>, bridges: &Bridges, window: Span) -> V
         .joined
         .iter()
         .filter(persons)
-        .map(|bridge| Talk { a: bridge.a, b: bridge.b, set: bridge.set.clip(window) })
+        .map(|bridge| Talk { a: bridge.a, b: bridge.b, set: bridge.set.clip(window), in_room: false })
         .collect();
     for room in 0..parties.all.len() {
         if parties.is_conference(room) {
@@ -61,7 +63,7 @@ fn together(parties: &Parties<'_>, bridges: &Bridges, room: usize, window: Span,
     let members: Vec<(usize, Set)> = members.map(|(node, set)| (node, set.clip(window))).collect();
     for (at, (a, here)) in members.iter().enumerate() {
         for (b, there) in &members[at + 1..] {
-            talks.push(Talk { a: *a, b: *b, set: here.and(there) });
+            talks.push(Talk { a: *a, b: *b, set: here.and(there), in_room: true });
         }
     }
 }
@@ -146,12 +148,12 @@ fn with_customer(parties: &Parties<'_>, customer: usize, talks: &[Talk]) -> Vec<
     internal.flat_map(|(node, talk)| begins(node, talk)).collect()
 }
 
-/// Outgoing: the caller's own talks count too, as where a colleague was asked first.
+/// Outgoing: the caller's own bridges count too, as where a colleague was asked first; not whom it met in a room.
 fn of_root(parties: &Parties<'_>, roles: Roles, talks: &[Talk]) -> Vec<(i64, usize)> {
     if !parties.all[roles.root].is_internal() {
         return Vec::new();
     }
-    let own = talks.iter().filter(|talk| talk.other(roles.root).is_some());
+    let own = talks.iter().filter(|talk| !talk.in_room && talk.other(roles.root).is_some());
     own.flat_map(|talk| begins(roles.root, talk)).collect()
 }
 

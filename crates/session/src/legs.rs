@@ -6,7 +6,7 @@ use ringpost_model::{
     Bridge, Fields, Hold, Leg, NumberName, Park, Rating, Route, ServiceStay, Text, Timestamp,
 };
 
-use crate::merge::{BridgeSaid, Interval, Merged, intervals};
+use crate::merge::{BridgeSaid, Interval, Merged, PairTold, leave_all};
 use crate::pack::key;
 use crate::parties::{Parties, Party};
 use crate::record::leg_id;
@@ -95,24 +95,23 @@ fn bridges(merged: &Merged<'_>) -> Vec<Bridge> {
     let mut partners: Vec<&str> = named.collect();
     partners.sort_unstable();
     partners.dedup();
-    let mut bridges: Vec<Bridge> = partners.into_iter().flat_map(|partner| with(merged, partner)).collect();
+    let mut told: Vec<PairTold> = partners.iter().map(|_| PairTold::default()).collect();
+    for (partner, told) in partners.iter().zip(&mut told) {
+        told.add(&merged.bridges, partner, 1);
+    }
+    let leaves = merged.bridges.iter().filter_map(|said| match said {
+        BridgeSaid::Close(None, at) => Some(*at),
+        _ => None,
+    });
+    leave_all(&mut told.iter_mut().collect::<Vec<_>>(), leaves.collect());
+    let of_partner = partners.into_iter().zip(&told);
+    let mut bridges: Vec<Bridge> = of_partner.flat_map(|(partner, told)| with(partner, told)).collect();
     bridges.sort_by_key(|bridge| bridge.from);
     bridges
 }
 
-fn with(merged: &Merged<'_>, partner: &str) -> Vec<Bridge> {
-    let (mut told, mut opens, mut closes) = (Vec::new(), Vec::new(), Vec::new());
-    for said in &merged.bridges {
-        match *said {
-            BridgeSaid::Interval(with, from, to) if with == partner => {
-                told.push(Interval { from, to, by: 1 })
-            }
-            BridgeSaid::Open(with, at) if with == partner => opens.push((at, 1)),
-            BridgeSaid::Close(with, at) if with.is_none_or(|with| with == partner) => closes.push(at),
-            _ => {}
-        }
-    }
-    let partner = leg_id(partner);
-    let bridge = |one: Interval| Bridge { with: partner.clone(), from: time(one.from), to: one.to.map(time) };
-    intervals(told, opens, closes).into_iter().map(bridge).collect()
+fn with(partner: &str, told: &PairTold) -> Vec<Bridge> {
+    let with = leg_id(partner);
+    let bridge = |one: Interval| Bridge { with: with.clone(), from: time(one.from), to: one.to.map(time) };
+    told.settle().into_iter().map(bridge).collect()
 }

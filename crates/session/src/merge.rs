@@ -12,7 +12,7 @@ use crate::pack::{Fact, Packed, Said, key};
 mod canonical;
 mod pairing;
 
-pub(crate) use pairing::{Interval, intervals};
+pub(crate) use pairing::{Interval, PairTold, intervals, leave_all};
 
 /// A scalar with what decides between two of them.
 #[derive(Debug, Clone, Copy)]

@@ -113,7 +113,8 @@ impl Record<'_> {
     }
 
     fn direction(&self, talks: &[Talk]) -> (CallDirection, CallType) {
-        if self.parties.own().iter().all(|party| party.merged.side().is_none()) {
+        // A leg whose service is known is a service leg: its side is not unknown.
+        if self.parties.own().iter().all(|party| party.merged.side().is_none() && party.is_person()) {
             return (CallDirection::Unknown, CallType::Unknown);
         }
         if !self.roles.external {

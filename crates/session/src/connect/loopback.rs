@@ -28,11 +28,8 @@ pub(super) fn pass_on(parties: &Parties<'_>, joined: &mut Vec<Joined>) {
     for ((a, b), spans) in found {
         let set = Set::of(spans);
         match direct.iter_mut().find(|bridge| bridge.a == a && bridge.b == b) {
-            Some(bridge) => {
-                bridge.set = Set::union([&bridge.set, &set]);
-                bridge.by_own = true;
-            }
-            None => direct.push(Joined { a, b, set, by_own: true, inferred: false }),
+            Some(bridge) => bridge.set = Set::union([&bridge.set, &set]),
+            None => direct.push(Joined { a, b, set, inferred: false }),
         }
     }
     *joined = direct;
@@ -40,15 +37,20 @@ pub(super) fn pass_on(parties: &Parties<'_>, joined: &mut Vec<Joined>) {
 
 /// The legs, other than loopbacks, that are joined through loopbacks at an instant, group by group.
 fn far_ends(parties: &Parties<'_>, through: &[Joined], at: i64) -> Vec<Vec<usize>> {
-    let active: Vec<&Joined> = through.iter().filter(|bridge| bridge.set.covers(at)).collect();
+    let active = through.iter().filter(|bridge| bridge.set.covers(at));
+    groups(parties, active.map(|bridge| (bridge.a, bridge.b)))
+}
+
+/// The far ends of pairs joined through loopbacks, group by group.
+pub(super) fn groups(parties: &Parties<'_>, pairs: impl Iterator<Item = (usize, usize)>) -> Vec<Vec<usize>> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
-    for bridge in active {
+    for (a, b) in pairs {
         let relays = |node: &usize| parties.is_loopback(*node);
         let touches = |group: &Vec<usize>| {
-            group.iter().filter(|node| relays(node)).any(|node| *node == bridge.a || *node == bridge.b)
+            group.iter().filter(|node| relays(node)).any(|node| *node == a || *node == b)
         };
         let (mut same, rest): (Vec<_>, Vec<_>) = groups.into_iter().partition(touches);
-        same.push(vec![bridge.a, bridge.b]);
+        same.push(vec![a, b]);
         groups = rest;
         groups.push(same.concat());
     }

@@ -9,6 +9,45 @@ pub(crate) struct Interval {
     pub(crate) by: u8,
 }
 
+/// Everything told of the bridges of one pair of legs.
+#[derive(Debug, Default)]
+pub(crate) struct PairTold {
+    pub(crate) intervals: Vec<Interval>,
+    pub(crate) opens: Vec<(i64, u8)>,
+    pub(crate) closes: Vec<i64>,
+}
+
+impl PairTold {
+    /// The bridges of the pair.
+    pub(crate) fn settle(&self) -> Vec<Interval> {
+        intervals(self.intervals.clone(), self.opens.clone(), self.closes.clone())
+    }
+
+    fn was_open_before(&self, at: i64) -> bool {
+        let open = |one: &Interval| one.from < at && one.to.is_none_or(|to| to >= at);
+        self.settle().iter().any(open)
+    }
+}
+
+/// A leg leaves whoever it is bridged with, at instants in order of time.
+///
+/// That closes what was open before. Only where nothing was, it belongs to a bridge that opens at that very
+/// instant: a leg that is handed on leaves one bridge and joins the next at once, and must not lose the next.
+pub(crate) fn leave_all(pairs: &mut [&mut PairTold], mut instants: Vec<i64>) {
+    instants.sort_unstable();
+    instants.dedup();
+    for at in instants {
+        let open: Vec<usize> = (0..pairs.len()).filter(|pair| pairs[*pair].was_open_before(at)).collect();
+        if open.is_empty() {
+            pairs
+                .iter_mut()
+                .filter(|pair| pair.opens.iter().any(|open| open.0 == at))
+                .for_each(|pair| pair.closes.push(at));
+        }
+        open.into_iter().for_each(|pair| pairs[pair].closes.push(at));
+    }
+}
+
 /// Joins what records and events tell of intervals of one kind.
 ///
 /// An interval that a record left open is closed by a later closing event too: the record was a snapshot.
@@ -109,6 +148,21 @@ mod tests {
         check(&[(10, None), (10, Some(20)), (10, Some(30))], &[], &[], &[(10, Some(30))]);
         check(&[(10, Some(20))], &[10], &[], &[(10, Some(20))]);
         check(&[(10, Some(20))], &[10], &[25], &[(10, Some(25))]);
+    }
+
+    #[test]
+    fn leaving_all_closes_what_was_open_and_spares_what_opens_then() {
+        let told = |opens: &[i64]| PairTold {
+            opens: opens.iter().map(|at| (*at, 1)).collect(),
+            ..PairTold::default()
+        };
+        let (mut first, mut second) = (told(&[3]), told(&[67]));
+        leave_all(&mut [&mut first, &mut second], vec![97, 67]);
+        assert_eq!(first.settle(), [Interval { from: 3, to: Some(67), by: 1 }]);
+        assert_eq!(second.settle(), [Interval { from: 67, to: Some(97), by: 1 }]);
+        let mut alone = told(&[67]);
+        leave_all(&mut [&mut alone], vec![67]);
+        assert_eq!(alone.settle(), [Interval { from: 67, to: Some(67), by: 1 }]);
     }
 
     #[test]

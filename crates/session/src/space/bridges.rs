@@ -1,7 +1,7 @@
 //! The bridges of one leg as both ends tell them: what decides whether a record says anything new.
 
 use super::Space;
-use crate::merge::{BridgeSaid, Interval, Merged, intervals};
+use crate::merge::{BridgeSaid, Interval, Merged, PairTold, leave_all};
 
 impl Space {
     /// The bridges of a leg by partner; bit 1 of `by` = the leg itself tells it, bit 2 = the partner does.
@@ -14,36 +14,39 @@ impl Space {
         let mut partners: Vec<&str> = own.chain(namers).filter(|partner| *partner != id).collect();
         partners.sort_unstable();
         partners.dedup();
-        partners.into_iter().map(|partner| (partner, self.between(id, merged, partner))).collect()
+        let mut told: Vec<PairTold> =
+            partners.iter().map(|partner| self.between(id, merged, partner)).collect();
+        let leaves = merged.bridges.iter().filter_map(|said| match said {
+            BridgeSaid::Close(None, at) => Some(*at),
+            _ => None,
+        });
+        leave_all(&mut told.iter_mut().collect::<Vec<_>>(), leaves.collect());
+        partners.into_iter().zip(told.iter().map(PairTold::settle)).collect()
     }
 
-    fn between(&self, id: &str, merged: &Merged<'_>, partner: &str) -> Vec<Interval> {
-        let mut told = Told::default();
+    fn between(&self, id: &str, merged: &Merged<'_>, partner: &str) -> PairTold {
+        let mut told = PairTold::default();
         told.add(&merged.bridges, partner, 1);
         if let Some(leg) = self.by_id.get(partner) {
             told.add(&self.legs[*leg].merged().bridges, id, 2);
         }
-        intervals(told.intervals, told.opens, told.closes)
+        told
     }
 }
 
-#[derive(Default)]
-struct Told {
-    intervals: Vec<Interval>,
-    opens: Vec<(i64, u8)>,
-    closes: Vec<i64>,
-}
-
-impl Told {
+impl PairTold {
     /// Adds what one leg says about another.
-    fn add(&mut self, said: &[BridgeSaid<'_>], about: &str, by: u8) {
+    pub(crate) fn add(&mut self, said: &[BridgeSaid<'_>], about: &str, by: u8) {
         for one in said {
             match *one {
                 BridgeSaid::Interval(with, from, to) if with == about => {
                     self.intervals.push(Interval { from, to, by });
                 }
                 BridgeSaid::Open(with, at) if with == about => self.opens.push((at, by)),
-                BridgeSaid::Close(with, at) if with.is_none_or(|with| with == about) => self.closes.push(at),
+                BridgeSaid::Close(Some(with), at) if with == about => self.closes.push(at),
+                // Whom the partner leaves besides is not looked at here: it matters to a record, not to whether
+                // another one says anything new.
+                BridgeSaid::Close(None, at) if by == 2 => self.closes.push(at),
                 _ => {}
             }
         }

@@ -1,9 +1,11 @@
 //! The cases of sessions.md 6 that break naive code, each worked by hand.
 
 use ringpost_ingest::{Source, decode};
-use ringpost_model::{Dialect, LegDirection, Service, Side};
+use ringpost_model::{Dialect, LegDirection, LegEvent, Service, Side};
 
-use crate::build::{Leg, at, caller, check, desk, leg, loopback, machine, offline, one, outside, summary};
+use crate::build::{
+    Leg, at, caller, check, desk, event, leg, loopback, machine, offline, one, outside, summary,
+};
 
 #[test]
 fn blind_transfer_answered_counts_both_rings_and_both_talks() {
@@ -402,4 +404,61 @@ fn legs_of_unknown_side_are_taken_for_an_internal_call() {
 #[test]
 fn a_bridge_with_a_leg_that_never_becomes_known_is_talk() {
     check([caller("x", 0., 30.).bridge("ghost", 5., 30.)], "dir2 0..30 talk 25 answer 5");
+}
+
+#[test]
+fn a_leg_handed_on_leaves_one_bridge_and_keeps_the_next() {
+    let name = |leg: &str| LegEvent::Bridged { with: crate::build::id(leg) };
+    let x = caller("x", 0., 97.).0;
+    let records = [
+        x,
+        desk("a", 1., 67.).rang(1.).answered(3.).0,
+        desk("c", 60., 97.).rang(61.).answered(67.).0,
+        event("x", 3., name("a")),
+        event("x", 67., LegEvent::Unbridged { with: None }),
+        event("x", 67., name("c")),
+        event("x", 97., LegEvent::Unbridged { with: None }),
+    ];
+    let found = offline(records);
+    assert_eq!(summary(&found[0].cdr), "dir2 0..97 ring 2 talk 94 answer 3 fRng=a lRng=c ans=a lAns=c");
+}
+
+#[test]
+fn nothing_is_inferred_for_a_root_that_failed_or_where_any_bridge_is_told() {
+    check(
+        [outside("x", 0., 30.).rang(1.).sip(486), desk("a", 2., 30.).rang(3.).answered(10.)],
+        "dir3 0..30 ring 29",
+    );
+    check(
+        [caller("x", 0., 18.).bridge("c", 13., 13.), desk("c", 1., 18.).rang(2.).answered(13.)],
+        "dir2 0..18 ring 11 lost fRng=c lRng=c",
+    );
+}
+
+#[test]
+fn an_inferred_bridge_answers_a_root_that_the_switch_placed() {
+    check(
+        [outside("f", 0., 60.).rang(1.), desk("a", 5., 40.).rang(6.).answered(20.)],
+        "dir3 0..60 ring 19 talk 20 answer 20 fRng=a lRng=a ans=a lAns=a",
+    );
+}
+
+#[test]
+fn outgoing_names_whom_the_customer_met_in_the_room() {
+    check(
+        [
+            desk("x", 18., 39.).calls().bridge("room", 18., 39.),
+            outside("z", 20., 39.).bridge("room", 20., 39.),
+            desk("y", 25., 39.).calls().bridge("room", 25., 39.),
+            machine("room", Service::Conference, 5., 50.),
+        ],
+        "dir3 18..39 talk 19 answer 20 fRng=x lRng=y ans=x lAns=y",
+    );
+}
+
+#[test]
+fn a_leg_with_a_service_has_no_unknown_side() {
+    let mut queue = leg("d", 0., 9.);
+    queue.0.fields.service = Some(Service::Queue);
+    check([queue, leg("h", 0., 1.)], "dir1 0..1");
 }

@@ -214,13 +214,16 @@ fn a_link_of_too_many_legs_ties_nobody_and_marks_them_partial() {
 
 #[test]
 fn what_closed_as_one_session_stays_one_when_its_link_breaks() {
-    // 4 s apart each leg opens the closed session again, until the link breaks.
-    let legs =
-        (0..1_003).map(|at| caller(&format!("x{at:04}"), 4. * f64::from(at), 4. * f64::from(at) + 0.5));
-    let played = stream(legs.map(|leg| leg.link("everybody").0));
-    let sizes: Vec<usize> = played.iter().rev().take(4).map(|envelope| envelope.legs.len()).collect();
-    assert_eq!(sizes, [1, 1, 1, 1_000]);
-    assert_eq!(played.len(), 1_003);
+    // A thousand legs close together; the next one breaks their link and is a call of its own.
+    let leg = |at: u32, begin: f64| caller(&format!("x{at:04}"), begin, begin + 0.5).link("everybody").0;
+    let together = (0..1_000).map(|at| leg(at, f64::from(at)));
+    let after = (1_000..1_003).map(|at| leg(at, f64::from(at) + 10.));
+    let mut correction = event("x0000", 1_100., LegEvent::Updated);
+    correction.fields.cause = "NORMAL_CLEARING".into();
+    let played = stream(together.chain(after).chain([correction]));
+    let sizes: Vec<usize> = played.iter().map(|envelope| envelope.legs.len()).collect();
+    assert_eq!(sizes, [1_000, 1, 1, 1, 1_000]);
+    assert!(!played[0].cdr.partial && played[4].cdr.partial && played[4].rev == 2);
 }
 
 #[test]
