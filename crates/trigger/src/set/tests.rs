@@ -211,6 +211,27 @@ prop_compose! {
     }
 }
 
+#[test]
+fn parts_that_lie_within_each_other_are_all_found() {
+    let part = |(op, value): (&str, &str)| {
+        let filter = json!({"field": "cliName", "op": op, "value": value});
+        Compiled::new(&[serde_json::from_str(&filter.to_string()).unwrap()], None).unwrap()
+    };
+    let asked = [
+        ("contains", "s"),
+        ("contains", "SALE"),
+        ("contains", "ales d"),
+        ("matches", "a.*desk"),
+        ("contains", "x"),
+    ];
+    let set = Set::new(asked.map(part).into());
+    let mut cdr = Cdr::empty(SessionId(uuid::Uuid::nil()));
+    cdr.cli.name = "Sales Desk".into();
+    let mut found = Vec::new();
+    set.matches(&cdr, &mut found);
+    assert_eq!(found, [0, 1, 2, 3]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
 
