@@ -1,7 +1,6 @@
 //! Rejected input, with its reason, to look at and to send in again.
 //!
-//! On its way it is a record of the topic `ringpost.dead-letters`, written together with what it was rejected from;
-//! here it is a row, to list, show and mark. The row's key is the place the input came from, so a topic that is read
+//! Written before anything moves past what was rejected. The key is the place the input came from, so what is read
 //! again adds nothing.
 
 use std::fmt;
@@ -14,8 +13,6 @@ use sqlx::{QueryBuilder, Row};
 use crate::columns::Columns;
 use crate::error::{Error, doing};
 use crate::store::Store;
-
-mod format;
 
 /// Up to this size the input is kept whole.
 pub const WHOLE_BYTES: usize = 256 << 10;

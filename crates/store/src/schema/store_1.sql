@@ -167,3 +167,5 @@ CREATE TABLE dead_letters (
     replayed INTEGER
 ) STRICT;
 CREATE INDEX dead_letters_received ON dead_letters (received);
+-- Counted at every scrape.
+CREATE INDEX dead_letters_open ON dead_letters (id) WHERE replayed IS NULL;

@@ -165,5 +165,5 @@ fn released_migrations_are_never_changed() {
     }
 }
 
-const STORE_1: &str = "0dee70ab5d90776f45c5f25ba4136213b8855d1d0d944181b19e8d1ccb1050c8";
+const STORE_1: &str = "225f2264e7c1f9328c043e53427f9a276bfe0527093257bafcb8425c500bc030";
 const ATTEMPTS_1: &str = "66d3db0c8a679fede4d85a01e73a1892cdeb79709c23b1e5bf34341d8081adec";
