@@ -13,7 +13,9 @@ use clap::{CommandFactory, Parser, Subcommand};
 pub use io::Io;
 pub use outcome::{Failure, Outcome};
 
-use crate::commands::{aggregate, apply, check_config, completions, explain, serve, sink};
+use crate::commands::{
+    aggregate, apply, check_config, compare, completions, dead_letters, explain, serve, simulate, sink,
+};
 
 /// Raw call legs in, one true record per call, webhooks out
 #[derive(Debug, Parser)]
@@ -29,10 +31,16 @@ enum Command {
     Serve(serve::Serve),
     /// Turn files of call legs into one record per call
     Aggregate(aggregate::Aggregate),
+    /// Make calls up, as switches would tell them
+    Simulate(simulate::Simulate),
+    /// Compare records with the expected ones
+    Compare(compare::Compare),
     /// Make the store hold what files declare: tenants, platforms, webhooks
     Apply(apply::Apply),
     /// Receive webhooks and print them, or fail on request
     Sink(sink::Sink),
+    /// List what was rejected, look at it, send it in again
+    DeadLetters(dead_letters::DeadLetters),
     /// Print the configuration as it comes out, or all that is wrong with it
     CheckConfig(check_config::CheckConfig),
     /// Say why a trigger fires for a record, or does not
@@ -57,6 +65,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, io: &mut Io<'_>) -> u8
         Command::Serve(args) => serve::run(args, io),
         Command::Aggregate(args) => aggregate::run(args, io),
         Command::Apply(args) => apply::run(args, io),
+        Command::Simulate(args) => simulate::run(args, io),
+        Command::Compare(args) => compare::run(args, io),
+        Command::DeadLetters(args) => dead_letters::run(args, io),
         Command::Sink(args) => sink::run(args, io),
         Command::CheckConfig(args) => check_config::run(args, io),
         Command::Explain(args) => explain::run(args, io),

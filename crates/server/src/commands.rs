@@ -3,8 +3,11 @@
 pub mod aggregate;
 pub mod apply;
 pub mod check_config;
+pub mod compare;
 pub mod completions;
+pub mod dead_letters;
 pub mod explain;
 mod offline;
 pub mod serve;
+pub mod simulate;
 pub mod sink;
