@@ -76,6 +76,8 @@ struct Gathering<'a> {
     created: Option<i64>,
     /// Earliest time known, `at` of leg records left out.
     earliest: Option<i64>,
+    /// Earliest `at` of leg records.
+    written: Option<i64>,
     holds: Told,
     parks: Told,
     slots: Vec<(i64, &'a str)>,
@@ -129,7 +131,16 @@ impl<'a> Gathering<'a> {
             stays: Vec::new(),
         };
         let (holds, parks) = (Told::default(), Told::default());
-        Self { merged, created: None, earliest: None, holds, parks, slots: Vec::new(), stays: Vec::new() }
+        Self {
+            merged,
+            created: None,
+            earliest: None,
+            written: None,
+            holds,
+            parks,
+            slots: Vec::new(),
+            stays: Vec::new(),
+        }
     }
 
     fn time(&mut self, time: i64) {
@@ -152,7 +163,10 @@ impl<'a> Gathering<'a> {
             Fact::Link(link) => self.merged.links.push(link),
             Fact::Recording(id) => self.merged.recordings.push(id),
             Fact::Tag(tag, value) => self.tag(tag, stamp, rev, value),
-            Fact::Time(key::AT, at) => self.merged.last = self.merged.last.max(at),
+            Fact::Time(key::AT, at) => {
+                self.written = Some(self.written.map_or(at, |written| written.min(at)));
+                self.merged.last = self.merged.last.max(at);
+            }
             Fact::Time(code, time) => self.own_time(code, time),
             Fact::Bridge(with, from, to) => {
                 self.span(from, to);
@@ -224,9 +238,8 @@ impl<'a> Gathering<'a> {
     }
 
     fn settle(mut self) -> Merged<'a> {
-        let known = self.created.or(self.earliest);
-        // Only a bare `at` is left: then it is also the last time known.
-        self.merged.created = known.unwrap_or(self.merged.last);
+        // When it was written says something of a leg only where nothing else does.
+        self.merged.created = self.created.or(self.earliest).or(self.written).unwrap_or_default();
         self.merged.holds = self.holds.settle();
         let slots = self.slots;
         let parks = self.parks.settle().into_iter().map(|park| Parked {

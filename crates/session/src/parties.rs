@@ -93,8 +93,6 @@ pub(crate) struct Parties<'a> {
     pub(crate) own: usize,
     by_id: Vec<(&'a str, usize)>,
     unknown: Vec<&'a str>,
-    /// The last time known of the session.
-    pub(crate) last: i64,
 }
 
 impl<'a> Parties<'a> {
@@ -114,7 +112,7 @@ impl<'a> Parties<'a> {
         all.extend(foreign.into_iter().map(|leg| party(leg, i64::MAX)));
         let mut by_id: Vec<_> = all.iter().enumerate().map(|(node, party)| (party.id, node)).collect();
         by_id.sort_unstable();
-        Self { all, own, by_id, unknown: Vec::new(), last }
+        Self { all, own, by_id, unknown: Vec::new() }
     }
 
     /// Lets legs that have not ended live on: for what is asked while the call goes on.

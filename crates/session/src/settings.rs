@@ -128,3 +128,61 @@ fn region(what: &'static str, key: &str, text: &str) -> Result<Option<Region>, S
     let region = Region::new(text);
     region.map(Some).map_err(|source| SettingsError { what, key: key.to_owned(), source })
 }
+
+#[cfg(test)]
+mod tests {
+    use ringpost_model::{Dialect, TenantId};
+
+    use super::*;
+
+    fn tenant(key: &str, parent: Option<&str>, region: &str) -> Tenant {
+        Tenant {
+            key: TenantKey::new(key).unwrap(),
+            id: TenantId(uuid::Uuid::nil()),
+            name: "".into(),
+            parent: parent.map(|parent| TenantKey::new(parent).unwrap()),
+            zone: Some(Tz::Europe__London),
+            region: region.into(),
+            thresholds: Thresholds { short_ring: 7, short_talk: 8 },
+        }
+    }
+
+    fn pbx(key: &str, owner: Option<&str>, region: &str) -> Pbx {
+        Pbx {
+            key: PbxKey::new(key).unwrap(),
+            guid: format!("{}-{key}", owner.unwrap_or("multi")).into(),
+            name: "".into(),
+            tenant: owner.map(|owner| TenantKey::new(owner).unwrap()),
+            zone: Some(Tz::Europe__Paris),
+            region: region.into(),
+            dialect: Dialect::Native,
+            environment: "".into(),
+        }
+    }
+
+    fn resolved(tenant: &str, pbx_key: &str) -> String {
+        let tenants = [self::tenant("reseller", None, "GB"), self::tenant("shop", Some("reseller"), "US")];
+        let pbxs =
+            [pbx("own", Some("shop"), "FR"), pbx("above", Some("reseller"), ""), pbx("shared", None, "")];
+        let settings = Settings::new(&tenants, &pbxs).unwrap();
+        let found = settings.resolve(&TenantKey::new(tenant).unwrap(), &PbxKey::new(pbx_key).unwrap());
+        let region = found.region.map(|region| region.to_string()).unwrap_or_default();
+        format!("{} {region} {}", found.pbx_id, found.thresholds.short_ring)
+    }
+
+    #[test]
+    fn a_pbx_is_the_tenants_own_or_the_resellers_or_everybodys() {
+        assert_eq!(resolved("shop", "own"), "shop-own FR 7");
+        assert_eq!(resolved("shop", "above"), "reseller-above US 7");
+        assert_eq!(resolved("shop", "shared"), "multi-shared US 7");
+        assert_eq!(resolved("reseller", "own"), " GB 7", "not the pbx of a tenant below");
+        assert_eq!(resolved("stranger", "shared"), "multi-shared  5");
+        assert_eq!(resolved("stranger", "own"), "  5");
+    }
+
+    #[test]
+    fn a_wrong_region_names_what_to_correct() {
+        let error = Settings::new(&[tenant("shop", None, "XX")], &[]).unwrap_err();
+        assert_eq!(error.to_string(), r#"read the region of tenant "shop"; correct it in the configuration"#);
+    }
+}

@@ -33,6 +33,8 @@ pub struct Stats {
     pub unknown_bridges: u64,
     /// Links that more than 1,000 legs carried, since the start.
     pub broken_links: u64,
+    /// Closings of sessions with a leg that carries such a link.
+    pub broken_sessions: u64,
     /// Sessions closed because they reached a cap.
     pub capped: u64,
     /// Gauge: open sessions.

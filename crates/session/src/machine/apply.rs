@@ -222,6 +222,14 @@ impl Machine {
         }
     }
 
+    /// What is kept of links has changed: the state of one session that carries each must say so.
+    fn touch_carriers(&mut self, space: u32, said: &Naming) {
+        let here = &self.spaces[space as usize];
+        let carriers = said.links.iter().filter_map(|text| here.links.get(text)?.carriers.first());
+        let sessions: Vec<u32> = carriers.map(|leg| here.legs[*leg].session).collect();
+        sessions.into_iter().for_each(|session| self.touch((space, session)));
+    }
+
     /// Sessions that this leg does not belong to, but that its record may have made complete.
     fn tell_others(&mut self, space: u32, leg: u32, is_new: bool, added: &Naming) {
         let here = &self.spaces[space as usize];
@@ -275,6 +283,7 @@ impl Machine {
                 let broken = self.spaces[space as usize].refuse(hash, said);
                 self.stats.broken_links += broken.len() as u64;
                 broken.iter().for_each(|link| self.split_carriers(space, link));
+                self.touch_carriers(space, said);
             }
             Refusal::TooLate => self.stats.too_late += 1,
         }

@@ -76,6 +76,7 @@ impl Machine {
         let session = &here.sessions[place.1];
         let by_gap = standing.waits_for_named() && !ending;
         let broken = session.legs.iter().any(|leg| here.carries_broken(*leg));
+        self.stats.broken_sessions += u64::from(broken);
         worked.cdr.partial = session.full || broken || !standing.all_ended || by_gap;
         if !worked.has_person {
             self.stats.without_person += 1;

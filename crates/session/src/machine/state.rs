@@ -149,14 +149,27 @@ impl Machine {
             unsigned(&mut bytes, emitted.replaces.len() as u64);
             emitted.replaces.iter().for_each(|id| bytes.extend_from_slice(id.0.as_bytes()));
         }
-        let links = session.legs.iter().flat_map(|leg| Naming::of(&here.legs[*leg].packed).links);
-        let mut broken: Vec<Box<str>> =
-            links.filter(|link| here.links.get(link).is_some_and(|link| link.broken)).collect();
-        broken.sort_unstable();
-        broken.dedup();
-        unsigned(&mut bytes, broken.len() as u64);
-        broken.iter().for_each(|link| text(&mut bytes, link));
+        self.encode_links(place, &mut bytes);
         bytes
+    }
+
+    /// Of the links that the session's legs carry: which are broken, and whom the others had refused.
+    fn encode_links(&self, place: Place, bytes: &mut Vec<u8>) {
+        let here = &self.spaces[place.0 as usize];
+        let legs = here.sessions[place.1].legs.iter();
+        let mut marked: Vec<Box<str>> =
+            legs.flat_map(|leg| Naming::of(&here.legs[*leg].packed).links).collect();
+        marked
+            .retain(|text| here.links.get(text).is_some_and(|link| link.broken || !link.refused.is_empty()));
+        marked.sort_unstable();
+        marked.dedup();
+        unsigned(bytes, marked.len() as u64);
+        for link in marked.iter().filter_map(|text| here.links.get_key_value(text)) {
+            text(bytes, link.0);
+            bytes.push(u8::from(link.1.broken));
+            unsigned(bytes, link.1.refused.len() as u64);
+            link.1.refused.iter().for_each(|hash| bytes.extend_from_slice(&hash.to_be_bytes()));
+        }
     }
 
     fn read_session(&mut self, reader: &mut Reader<'_>) -> Option<()> {
@@ -185,7 +198,14 @@ impl Machine {
             here.sessions[session].emitted.push(emitted);
         }
         for _ in 0..reader.unsigned()? {
-            here.links.get_mut(reader.text()?)?.broken = true;
+            let link = here.links.get_mut(reader.text()?)?;
+            link.broken = reader.byte()? == 1;
+            for _ in 0..reader.unsigned()? {
+                let hash = read_hash(reader)?;
+                if !link.refused.contains(&hash) {
+                    link.refused.push(hash);
+                }
+            }
         }
         Some(())
     }
@@ -239,6 +259,10 @@ fn read_emitted(reader: &mut Reader<'_>) -> Option<Emitted> {
     Some(Emitted { glue, id, rev, print, replaces })
 }
 
+fn read_hash(reader: &mut Reader<'_>) -> Option<u64> {
+    Some(u64::from_be_bytes(reader.take(8)?.try_into().ok()?))
+}
+
 fn read_uuid(reader: &mut Reader<'_>) -> Option<Uuid> {
     Uuid::from_slice(reader.take(16)?).ok()
 }
@@ -261,16 +285,15 @@ pub(super) fn encode_stub(stub: &Stub) -> Vec<u8> {
 }
 
 fn decode_stub(key: &[u8], reader: &mut Reader<'_>) -> Option<Stub> {
-    let hash = |reader: &mut Reader<'_>| Some(u64::from_be_bytes(reader.take(8)?.try_into().ok()?));
     let until = reader.signed()?;
     let id = SessionId(read_uuid(reader)?);
     let rev = u32::try_from(reader.unsigned()?).ok()?;
     let mut legs = Vec::new();
     for _ in 0..reader.unsigned()? {
-        let (of_leg, edition, ties) = (hash(reader)?, reader.unsigned()?, reader.byte()? == 1);
+        let (of_leg, edition, ties) = (read_hash(reader)?, reader.unsigned()?, reader.byte()? == 1);
         let mut hashes = Vec::new();
         for _ in 0..reader.unsigned()? {
-            hashes.push(hash(reader)?);
+            hashes.push(read_hash(reader)?);
         }
         legs.push(StubLeg { hash: of_leg, rev: edition, ties, records: hashes });
     }

@@ -23,9 +23,10 @@ impl PairTold {
         intervals(self.intervals.clone(), self.opens.clone(), self.closes.clone())
     }
 
+    /// Whether anything told, on its own, was open: another word on the same begin does not close it.
     fn was_open_before(&self, at: i64) -> bool {
         let open = |one: &Interval| one.from < at && one.to.is_none_or(|to| to >= at);
-        self.settle().iter().any(open)
+        self.intervals.iter().any(open) || pair(self.opens.clone(), self.closes.clone()).iter().any(open)
     }
 }
 
@@ -160,6 +161,10 @@ mod tests {
         leave_all(&mut [&mut first, &mut second], vec![97, 67]);
         assert_eq!(first.settle(), [Interval { from: 3, to: Some(67), by: 1 }]);
         assert_eq!(second.settle(), [Interval { from: 67, to: Some(97), by: 1 }]);
+        let mut both = told(&[3]);
+        both.intervals.push(Interval { from: 3, to: Some(5), by: 1 });
+        leave_all(&mut [&mut both], vec![9]);
+        assert_eq!(both.settle(), [Interval { from: 3, to: Some(9), by: 1 }], "the latest end wins");
         let mut alone = told(&[67]);
         leave_all(&mut [&mut alone], vec![67]);
         assert_eq!(alone.settle(), [Interval { from: 67, to: Some(67), by: 1 }]);

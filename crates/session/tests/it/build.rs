@@ -16,7 +16,7 @@ pub(crate) fn at(seconds: f64) -> Timestamp {
 }
 
 pub(crate) fn id(text: &str) -> LegId {
-    LegId::new(text).unwrap()
+    LegId::new(text).expect("a short id")
 }
 
 /// A `leg` record under construction.
@@ -25,8 +25,8 @@ pub(crate) struct Leg(pub(crate) LegRecord);
 
 fn record(leg: &str, report: Report) -> LegRecord {
     LegRecord {
-        tenant: TenantKey::new("acme").unwrap(),
-        pbx: PbxKey::new("k1").unwrap(),
+        tenant: TenantKey::new("acme").expect("a valid key"),
+        pbx: PbxKey::new("k1").expect("a valid key"),
         leg: id(leg),
         links: vec!["i1".into()],
         fields: Fields::default(),

@@ -21,7 +21,7 @@ fn records(legs: &[Value], stream: bool) -> Vec<String> {
     }
     machine.finish();
     let outputs = std::iter::from_fn(|| machine.poll()).filter_map(|output| match output {
-        Output::Record(envelope) => Some(serde_json::to_string(&envelope.cdr).unwrap()),
+        Output::Record(envelope) => Some(serde_json::to_string(&envelope.cdr).expect("a record is printed")),
         _ => None,
     });
     outputs.collect()

@@ -11,7 +11,10 @@ use crate::build::{at, envelopes, offline};
 use crate::generate::{as_events, hostile, tellable};
 
 fn printed(envelopes: &[Envelope]) -> Vec<String> {
-    envelopes.iter().map(|envelope| serde_json::to_string(&envelope.cdr).unwrap()).collect()
+    envelopes
+        .iter()
+        .map(|envelope| serde_json::to_string(&envelope.cdr).expect("a record is printed"))
+        .collect()
 }
 
 /// A record with what a stream may decide otherwise taken out.
@@ -21,7 +24,7 @@ fn essence(envelope: &Envelope) -> String {
     cdr.rev = 1;
     cdr.replaces.clear();
     cdr.partial = false;
-    serde_json::to_string(&cdr).unwrap()
+    serde_json::to_string(&cdr).expect("a record is printed")
 }
 
 fn machine(config: Config) -> Machine {
