@@ -20,7 +20,9 @@ mod tests;
 pub(crate) use check::{Known, check};
 pub(crate) use fields::Reading;
 pub(crate) use folder::{Files, document, read, read_folder};
-pub(crate) use kinds::{TriggerNode, filters_of, tenant_id, trigger_id, trigger_nodes};
+pub(crate) use kinds::{TriggerNode, filters_of, trigger_nodes};
+#[cfg(test)]
+pub(crate) use kinds::{tenant_id, trigger_id};
 
 use ringpost_model::{Pbx, Tenant, TenantKey, Text, Trigger};
 

@@ -10,6 +10,14 @@ use crate::config::{self, DEFAULT_TOML, Flags, Place, Settled};
 
 /// Arguments of `check-config`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Prints every setting and where it comes from. With mistakes it prints all of them instead, each
+with file, line and column, and what to write instead; the exit code is then 64.
+
+Examples:
+  ringpost check-config /etc/ringpost.toml
+  ringpost check-config --changed
+  ringpost check-config --default > ringpost.toml")]
 pub struct CheckConfig {
     /// Configuration file; without it defaults and environment. Environment: RINGPOST_CONFIG
     #[arg(value_name = "FILE")]
@@ -43,13 +51,12 @@ pub fn run(args: &CheckConfig, io: &mut Io<'_>) -> Result<Outcome, Failure> {
 
 /// TOML again, so that the output can be used as a file.
 fn print(settled: &[Settled], out: &mut dyn Write) -> std::io::Result<()> {
-    let lines: Vec<(String, &str, &str)> =
-        settled.iter().map(|settled| (line(settled), settled.key.as_str(), "")).collect();
-    let width = lines.iter().map(|(line, ..)| line.chars().count()).filter(|width| *width < 60).max();
+    let lines: Vec<String> = settled.iter().map(line).collect();
+    let width = lines.iter().map(|line| line.chars().count()).filter(|width| *width < 60).max();
     let width = width.unwrap_or_default();
     let mut current = "";
-    for (settled, (line, key, _)) in settled.iter().zip(&lines) {
-        let section = key.rsplit_once('.').map_or("", |(section, _)| section);
+    for (settled, line) in settled.iter().zip(&lines) {
+        let section = settled.key.rsplit_once('.').map_or("", |(section, _)| section);
         if section != current {
             let gap = if current.is_empty() { "" } else { "\n" };
             writeln!(out, "{gap}[{section}]")?;

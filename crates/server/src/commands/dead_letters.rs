@@ -18,6 +18,11 @@ use crate::open_store::{open_store, store_exists};
 
 /// Arguments of `dead-letters`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ringpost dead-letters list --data /var/lib/ringpost
+  ringpost dead-letters show 17 --data /var/lib/ringpost
+  ringpost dead-letters replay 17 --data /var/lib/ringpost --to http://127.0.0.1:8080")]
 pub struct DeadLetters {
     /// Configuration file; without it the defaults hold. Environment: RINGPOST_CONFIG
     #[arg(long, short, value_name = "FILE", global = true)]

@@ -9,6 +9,18 @@ use crate::config::{self, Flags};
 
 /// Arguments of `serve`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Nothing else need be started: log, store and queues are files in the data folder. What a tenant,
+a platform and a webhook are is declared with `ringpost apply`, before or while it runs. SIGTERM
+and SIGINT end it; what is owed is delivered after the next start.
+
+Every setting can also come from the environment: RINGPOST_HTTP__LISTEN is http.listen.
+
+Examples:
+  ringpost serve
+  ringpost serve --data /var/lib/ringpost --listen 0.0.0.0:8080
+  ringpost serve --config /etc/ringpost.toml
+  RINGPOST_LOG__LEVEL=debug ringpost serve")]
 pub struct Serve {
     /// Configuration file; without it the defaults hold. Environment: RINGPOST_CONFIG
     #[arg(long, short, value_name = "FILE")]

@@ -31,17 +31,17 @@ const QUEUE: usize = 256;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  ringpost sink                                    print what arrives, answer 202
-  ringpost sink --delay 3s                         a slow receiver
-  ringpost sink --fail-first 1                     each delivery fails once, its retry succeeds
-  ringpost sink --status 429 --retry-after 5       asks the sender to wait
-  ringpost sink --secret whsec_…                   checks the signatures
-  ringpost sink --route /slow=delay:3s --route /gone=status:410 --route /lossy=fail-every:3,status:200
-                                                   several receivers in one, by path
+  ringpost sink                                print what arrives, answer 202
+  ringpost sink --delay 3s                     a slow receiver
+  ringpost sink --fail-first 1                 each delivery fails once, its retry succeeds
+  ringpost sink --status 429 --retry-after 5   asks the sender to wait
+  ringpost sink --secret whsec_…               checks the signatures
+  ringpost sink --route /slow=delay:3s --route /gone=gone --route /lossy=fail-every:3
+                                               several receivers in one, by path
 
-A route is PATH=BEHAVIOUR[,BEHAVIOUR…] with the behaviours status:CODE, delay:TIME, retry-after:SECONDS,
-fail-every:N, fail-first:N, hang, gone, endless-body. It holds for the path and all below it, the longest wins,
-and starts from nothing: the flags hold for every other path.")]
+A route is PATH=BEHAVIOUR[,BEHAVIOUR…]; there are status:CODE, delay:TIME, retry-after:SECONDS,
+fail-every:N, fail-first:N, hang, gone, endless-body. It holds for the path and all below it, the
+longest wins, and starts from nothing: the flags hold for every other path.")]
 pub struct Sink {
     /// Address and port to listen on; port 0 takes a free one and says which
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:9000")]

@@ -1,0 +1,3 @@
+//! The binary itself: what only a process can show.
+
+mod process;
