@@ -159,7 +159,6 @@ fn sessions(reader: &mut Reader, config: &mut Config) {
     reader.set_within("sessions.max_legs", &mut sessions.max_legs, 2..=100_000);
     let memory = ByteSize::kib(16)..=ByteSize::mib(64);
     reader.set_within("sessions.max_session_bytes", &mut sessions.max_session_bytes, memory);
-    reader.set_within("sessions.max_live", &mut sessions.max_live, 1..=100_000_000);
     if sessions.gap > sessions.max_idle {
         let wrong = "longer than sessions.max_idle, which is the longest wait of all";
         reader.contradiction("sessions.gap", wrong, "make it shorter, or max_idle longer");
@@ -183,23 +182,15 @@ fn delivery(reader: &mut Reader, config: &mut Config) {
     reader.set_within("delivery.handoff", &mut delivery.handoff, MILLISECOND..=Duration::from_secs(300));
     reader.set_within("delivery.concurrency", &mut delivery.concurrency, 1..=10_000);
     reader.set_within("delivery.connections_per_origin", &mut delivery.connections_per_origin, 1..=100_000);
-    reader.set_within("delivery.retry_step", &mut delivery.retry_step, MILLISECOND..=DAY);
-    reader.set_within("delivery.retry_after_cap", &mut delivery.retry_after_cap, Duration::ZERO..=DAY);
     let body = ByteSize::bytes(0)..=ByteSize::mib(16);
-    reader.set_within("delivery.max_response", &mut delivery.max_response, body.clone());
-    reader.set_within("delivery.logged_response", &mut delivery.logged_response, body);
+    reader.set_within("delivery.max_response", &mut delivery.max_response, body);
     reader.set_list("delivery.allow_networks", &mut delivery.allow_networks);
     reader.set("delivery.allow_http", &mut delivery.allow_http);
     reader.set("delivery.proxy", &mut delivery.proxy);
     reader.set_list("delivery.extra_roots", &mut delivery.extra_roots);
-    reader.set_checked("delivery.user_agent", &mut delivery.user_agent, header_value);
     if delivery.handoff >= delivery.deadline {
         let wrong = "not shorter than delivery.deadline, so no slow delivery would be written down in time";
         reader.contradiction("delivery.handoff", wrong, "make it shorter, such as \"1s\"");
-    }
-    if delivery.logged_response > delivery.max_response {
-        let wrong = "more than delivery.max_response, which is all that is read";
-        reader.contradiction("delivery.logged_response", wrong, "make it smaller");
     }
 }
 
@@ -216,12 +207,6 @@ fn rest(reader: &mut Reader, config: &mut Config) {
     reader.set_checked("log.level", &mut config.log.level, level);
     let grace = Duration::ZERO..=Duration::from_secs(3600);
     reader.set_within("shutdown.grace", &mut config.shutdown.grace, grace);
-}
-
-#[expect(clippy::ptr_arg, reason = "the shape that the reader asks for")]
-fn header_value(text: &String) -> Result<(), Wrong> {
-    let printable = !text.is_empty() && text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-    if printable { Ok(()) } else { Err(Wrong::new("not a header's value", "write printable ASCII")) }
 }
 
 #[expect(clippy::ptr_arg, reason = "the shape that the reader asks for")]

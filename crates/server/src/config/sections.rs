@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use url::Url;
 
 use super::setting::ByteSize;
 
@@ -143,8 +142,6 @@ pub struct Sessions {
     pub max_legs: usize,
     /// Memory of one session.
     pub max_session_bytes: ByteSize,
-    /// Live sessions of one tenant in one partition.
-    pub max_live: usize,
 }
 
 impl Default for Sessions {
@@ -157,7 +154,6 @@ impl Default for Sessions {
             dedupe: hours(24),
             max_legs: 500,
             max_session_bytes: ByteSize::kib(512),
-            max_live: 100_000,
         }
     }
 }
@@ -209,24 +205,16 @@ pub struct Delivery {
     pub concurrency: usize,
     /// Connections to one origin, shared by its lanes.
     pub connections_per_origin: usize,
-    /// Retry n starts n times this after try n ended.
-    pub retry_step: Duration,
-    /// Longest pause that a receiver can ask for with `Retry-After`.
-    pub retry_after_cap: Duration,
     /// How much of a response is read.
     pub max_response: ByteSize,
-    /// How much of a response is kept in the log.
-    pub logged_response: ByteSize,
     /// Networks that receivers may be in although they are not public.
     pub allow_networks: Vec<IpNet>,
     /// Whether a trigger's URL may be `http`.
     pub allow_http: bool,
-    /// Proxy for all requests; none = direct.
-    pub proxy: Option<Url>,
+    /// SOCKS5 proxy for all requests; none = direct. It gets the checked address, never the name.
+    pub proxy: Option<SocketAddr>,
     /// PEM files of roots that are trusted beside the platform's.
     pub extra_roots: Vec<PathBuf>,
-    /// Header `User-Agent`.
-    pub user_agent: String,
 }
 
 impl Default for Delivery {
@@ -236,15 +224,11 @@ impl Default for Delivery {
             handoff: seconds(1),
             concurrency: 16,
             connections_per_origin: 256,
-            retry_step: seconds(2),
-            retry_after_cap: seconds(60),
             max_response: ByteSize::kib(64),
-            logged_response: ByteSize::kib(16),
             allow_networks: Vec::new(),
             allow_http: false,
             proxy: None,
             extra_roots: Vec::new(),
-            user_agent: format!("ringpost/{}", env!("CARGO_PKG_VERSION")),
         }
     }
 }

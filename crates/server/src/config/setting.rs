@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use url::Url;
 
 use super::document::Given;
 use super::mistake::Wrong;
@@ -195,7 +194,7 @@ impl Setting for SocketAddr {
     fn read(given: &Given) -> Result<Self, Wrong> {
         let instead = "write IP:port, such as \"0.0.0.0:8080\" or \"[::]:8080\"";
         let text = text(given, instead)?;
-        text.parse().map_err(|_| Wrong::new(format!("{} is no address to listen on", shown(given)), instead))
+        text.parse().map_err(|_| Wrong::new(format!("{} is no address", shown(given)), instead))
     }
 
     fn show(&self) -> String {
@@ -221,22 +220,6 @@ impl Setting for IpNet {
 
     fn show(&self) -> String {
         quoted(&self.to_string())
-    }
-}
-
-impl Setting for Url {
-    fn read(given: &Given) -> Result<Self, Wrong> {
-        let instead = "write a URL, such as \"http://proxy.example:3128\"";
-        // The text may carry a password, so it is not repeated.
-        let parsed: Self = text(given, instead)?.parse().map_err(|_| Wrong::new("not a URL", instead))?;
-        let usable = matches!(parsed.scheme(), "http" | "https") && parsed.has_host();
-        if usable { Ok(parsed) } else { Err(Wrong::new("neither http nor https", instead)) }
-    }
-
-    fn show(&self) -> String {
-        let host = self.host_str().unwrap_or_default();
-        let port = self.port().map(|port| format!(":{port}")).unwrap_or_default();
-        quoted(&format!("{}://{host}{port}", self.scheme()))
     }
 }
 
