@@ -21,8 +21,7 @@ pub(crate) struct Readiness {
 
 impl Readiness {
     fn waiting_for(&self) -> Vec<&'static str> {
-        let parts =
-            [("intake", &self.intake), ("aggregate", &self.aggregate), ("dispatch", &self.dispatch)];
+        let parts = [("intake", &self.intake), ("aggregate", &self.aggregate), ("dispatch", &self.dispatch)];
         parts.into_iter().filter(|(_, ready)| !ready.load(Ordering::Acquire)).map(|(name, _)| name).collect()
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Names are `ringpost_<stage>_<noun>_<unit>[_total]`; labels are few and bounded: never a number, an id or a URL.
 
+use std::sync::OnceLock;
+
 use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, TextEncoder,
@@ -11,13 +13,13 @@ use prometheus::{
 const REQUEST_BUCKETS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 7.5, 10.0];
 /// From the record to the first request: milliseconds where all is well.
 const DELAY_BUCKETS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 60.0];
-/// A durable write is a sync of the disk.
-const WRITE_BUCKETS: [f64; 10] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.0];
 
 /// Every metric of the process.
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics {
     registry: Registry,
+    /// What log and store count, under our prefix.
+    adopted: OnceLock<Registry>,
     /// Legs taken in, by dialect.
     pub(crate) legs_accepted: IntCounterVec,
     /// Elements refused, by reason.
@@ -54,10 +56,8 @@ pub(crate) struct Metrics {
     pub(crate) queue_depth: IntGaugeVec,
     /// Bounds of the queues.
     pub(crate) queue_capacity: IntGaugeVec,
-    /// Durable writes, by file: `journal` or `store`.
-    pub(crate) write_seconds: HistogramVec,
-    /// Dead letters written, by reason.
-    pub(crate) dead_letters: IntCounterVec,
+    /// Dead letters written.
+    pub(crate) dead_letters: IntCounter,
 }
 
 impl Metrics {
@@ -92,23 +92,35 @@ impl Metrics {
                 &DELAY_BUCKETS,
             )?,
             debts: make.gauge("deliver_debts", "Deliveries owed.")?,
-            oldest_due_seconds: make
-                .gauge("deliver_oldest_due_seconds", "Age of the oldest debt that is due, held ones included.")?,
+            oldest_due_seconds: make.gauge(
+                "deliver_oldest_due_seconds",
+                "Age of the oldest debt that is due, held ones included.",
+            )?,
             lanes: make.gauges("deliver_lanes", "Lanes to receivers.", "state")?,
             queue_depth: make.gauges("queue_depth", "Items that wait in a queue.", "queue")?,
             queue_capacity: make.gauges("queue_capacity", "Items that a queue takes at most.", "queue")?,
-            write_seconds: make.histograms(
-                "store_write_seconds",
-                "Durable writes, sync included.",
-                "file",
-                &WRITE_BUCKETS,
-            )?,
-            dead_letters: make.counters("dead_letters_total", "Dead letters written.", "reason")?,
+            dead_letters: make.counter("dead_letters_total", "Dead letters written.")?,
+            adopted: OnceLock::new(),
             registry: registry.clone(),
         };
         let build = make.gauges("build_info", "Always 1; says which version runs.", "version")?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         Ok(metrics)
+    }
+
+    /// Takes in what log and store count themselves.
+    ///
+    /// # Errors
+    /// Two metrics of one name: a bug.
+    pub(crate) fn adopt(
+        &self,
+        bus: &ringpost_bus::Metrics,
+        store: &ringpost_store::Metrics,
+    ) -> Result<(), prometheus::Error> {
+        let prefixed = Registry::new_custom(Some("ringpost".to_owned()), None)?;
+        bus.register(&prefixed)?;
+        store.register(&prefixed)?;
+        self.adopted.set(prefixed).map_err(|_| prometheus::Error::AlreadyReg)
     }
 
     /// All of them in the text form that Prometheus scrapes.
@@ -117,7 +129,9 @@ impl Metrics {
     /// Only what the encoder reports, which no metric of ours causes.
     pub(crate) fn render(&self) -> Result<String, prometheus::Error> {
         let mut text = Vec::new();
-        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        let mut families = self.registry.gather();
+        families.extend(self.adopted.get().map(Registry::gather).unwrap_or_default());
+        TextEncoder::new().encode(&families, &mut text)?;
         Ok(String::from_utf8_lossy(&text).into_owned())
     }
 }
@@ -131,7 +145,10 @@ impl Maker<'_> {
         Opts::new(name, help).namespace("ringpost")
     }
 
-    fn register<M: prometheus::core::Collector + Clone + 'static>(&self, metric: M) -> Result<M, prometheus::Error> {
+    fn register<M: prometheus::core::Collector + Clone + 'static>(
+        &self,
+        metric: M,
+    ) -> Result<M, prometheus::Error> {
         self.registry.register(Box::new(metric.clone()))?;
         Ok(metric)
     }

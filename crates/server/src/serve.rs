@@ -1,11 +1,250 @@
-//! The running pipeline: intake, sessions, dispatch in one process.
+//! The running pipeline: intake, sessions, dispatch in one process, on embedded backends. This is the wiring: the
+//! stages do not know each other.
+//!
+//! Parts start in the order of the stream and stop in it too: first the intake, then sessions, then dispatch, so
+//! that what was accepted goes as far as it can. Health and metrics stop last. A part that ends by itself ends the
+//! process: a half-dead one would only look alive.
 
-use crate::config::Config;
+mod aggregate;
+mod configured;
+mod dead_letters;
+mod dispatch;
+mod housekeeping;
+mod http;
+mod intake;
+mod logging;
+mod parts;
+mod stream_time;
+mod sums;
+mod window;
 
-/// Runs until a signal asks to stop.
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use anyhow::Context;
+use ringpost_bus::{Clock as BusClock, Config as BusConfig, Embedded, Log, Subscription};
+use ringpost_deliver::{Client, ClientConfig, LaneConfig, Lanes, SystemLookup, roots_from_pem};
+use ringpost_store::Store;
+use tokio::net::TcpListener;
+use tracing::info;
+
+use crate::admin::{self, AdminState, Readiness};
+use crate::clock;
+use crate::config::{Config, Delivery};
+use crate::metrics::Metrics;
+use crate::open_store::open_store;
+use crate::topics;
+use crate::trigger_cache::TriggerCache;
+
+use aggregate::Aggregate;
+use configured::Configured;
+use dead_letters::DeadLetters;
+use dispatch::{Dispatch, Fire};
+use housekeeping::Housekeeping;
+use intake::LogIntake;
+use parts::Parts;
+
+/// On top of deadline and hand-over: a lease is always longer than a try (triggers-and-delivery.md 4).
+const LEASE_MARGIN: Duration = Duration::from_secs(5);
+
+/// Runs until SIGTERM or SIGINT asks to stop, and then at most `shutdown.grace`.
 ///
 /// # Errors
 /// What kept it from starting, or ended it.
 pub async fn run(config: Config) -> anyhow::Result<()> {
-    anyhow::bail!("serve on {}: not built in yet", config.http.listen)
+    logging::start(&config.log)?;
+    let server = Server::start(config).await?;
+    let signal = parts::signal()?;
+    server.run(signal).await
+}
+
+/// A started server: ports bound, files open, every part running.
+pub struct Server {
+    parts: Parts,
+    store: Store,
+    intake: SocketAddr,
+    admin: SocketAddr,
+}
+
+impl Server {
+    /// Binds the ports, opens the files, starts every part.
+    ///
+    /// # Errors
+    /// What is in the way, and of what.
+    pub async fn start(config: Config) -> anyhow::Result<Self> {
+        let metrics = Arc::new(Metrics::new().context("register metrics")?);
+        let readiness = Arc::new(Readiness::default());
+        let store = open_store(&config).await?;
+        let (log, journal) = open_log(&config).await?;
+        metrics.adopt(log.metrics(), store.metrics()).context("register metrics")?;
+        let dead_letters = DeadLetters::new(store.clone(), Arc::clone(&metrics));
+        let configured = Configured::load(store.clone(), config.triggers.poll).await?;
+        let intake_listener = bind(config.http.listen, "http.listen").await?;
+        let admin_listener = bind(config.admin.listen, "admin.listen").await?;
+        let (intake, admin) = (intake_listener.local_addr()?, admin_listener.local_addr()?);
+
+        let mut parts = Parts::new(config.shutdown.grace);
+        // It ends with the last handle of the log: when all that could still write have ended.
+        parts.spawn_last("journal", |_| async {
+            journal.run().await;
+            Ok(())
+        });
+        let state = AdminState { metrics: Arc::clone(&metrics), readiness: Arc::clone(&readiness) };
+        parts.spawn_last("admin", |stop| async move {
+            let shutdown = stop.cancelled_owned();
+            let serve = axum::serve(admin_listener, admin::router(state)).with_graceful_shutdown(shutdown);
+            serve.await.context("serve the admin port")
+        });
+
+        let (lanes, reports) = lanes(&config.delivery, &metrics)?;
+        let cache = TriggerCache::new(store.clone(), config.triggers.cache_ttl);
+        let dispatch = Dispatch {
+            worker: log.worker(subscription("dispatch", topics::CDRS, None)).await?,
+            store: store.clone(),
+            lanes: lanes.clone(),
+            reports,
+            fire: Fire::new(cache.clone(), store.clone(), Arc::clone(&metrics)),
+            dead_letters: dead_letters.clone(),
+            metrics: Arc::clone(&metrics),
+            readiness: Arc::clone(&readiness),
+            owner: format!("{}-{}", std::process::id(), clock::now().micros()),
+            lease: config.delivery.deadline + config.delivery.handoff + LEASE_MARGIN,
+            grace: config.shutdown.grace / 2,
+        };
+        let aggregate = Aggregate {
+            worker: log.worker(subscription("aggregate", topics::LEGS, Some(topics::SESSIONS))).await?,
+            config: sessions(&config),
+            settings: configured.settings(),
+            dead_letters: dead_letters.clone(),
+            metrics: Arc::clone(&metrics),
+            readiness: Arc::clone(&readiness),
+        };
+        let legs = LogIntake {
+            log: log.clone(),
+            store: store.clone(),
+            access: configured.access(),
+            dead_letters,
+            metrics: Arc::clone(&metrics),
+        };
+        let limits =
+            ringpost_api::Limits { body: config.http.max_body.as_usize(), time: config.http.request_timeout };
+        let router = ringpost_api::router(configured.access(), legs, limits);
+        let connections = http_limits(&config);
+
+        // The order in which they stop.
+        parts.spawn("intake", |stop| http::serve(intake_listener, router, connections, stop));
+        parts.spawn("aggregate", |stop| aggregate.run(stop));
+        parts.spawn("dispatch", |stop| dispatch.run(stop));
+        parts.spawn("configuration", |stop| configured.run(stop));
+        parts.spawn("triggers", |stop| async move {
+            cache.run(config.triggers.poll, stop).await;
+            Ok(())
+        });
+        let housekeeping =
+            Housekeeping { log, store: store.clone(), lanes, metrics, keep: housekeeping::keep(&config) };
+        parts.spawn("housekeeping", |stop| housekeeping.run(stop));
+        readiness.intake.store(true, Ordering::Release);
+        info!(%intake, %admin, data = %config.data.dir.display(), "ringpost is up");
+        Ok(Self { parts, store, intake, admin })
+    }
+
+    /// Where legs are taken in.
+    pub fn intake_address(&self) -> SocketAddr {
+        self.intake
+    }
+
+    /// Where health and metrics are.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// Runs until `stop` ends, or a part does.
+    ///
+    /// # Errors
+    /// The part that ended by itself, and why.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let ended = self.parts.run(stop).await;
+        self.store.close().await;
+        info!("ringpost is down");
+        ended
+    }
+}
+
+async fn open_log(config: &Config) -> anyhow::Result<(Embedded, ringpost_bus::Journal)> {
+    let clock: BusClock = Arc::new(|| clock::now().micros());
+    let mut settings = BusConfig::new(config.data.dir.clone(), topics::all(config), clock);
+    settings.batch_records = config.bus.batch;
+    Ok(Embedded::open(settings).await?)
+}
+
+fn subscription(group: &str, topic: &str, state: Option<&str>) -> Subscription {
+    Subscription { group: group.to_owned(), topics: vec![topic.to_owned()], state: state.map(str::to_owned) }
+}
+
+async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
+    let bound = TcpListener::bind(address).await;
+    bound.with_context(|| format!("listen on {address} ({key}): set another address, or stop what uses it"))
+}
+
+fn lanes(
+    delivery: &Delivery,
+    metrics: &Metrics,
+) -> anyhow::Result<(Lanes, tokio::sync::mpsc::Receiver<ringpost_deliver::Report>)> {
+    let mut extra_roots = Vec::new();
+    for path in &delivery.extra_roots {
+        let pem = std::fs::read(path).with_context(|| format!("read roots from {}", path.display()))?;
+        extra_roots
+            .extend(roots_from_pem(&pem).with_context(|| format!("read roots from {}", path.display()))?);
+    }
+    let client = ClientConfig {
+        deadline: delivery.deadline,
+        read_body_bytes: delivery.max_response.as_usize(),
+        idle_per_origin: delivery.connections_per_origin,
+        allowed: delivery.allow_networks.clone(),
+        allow_http: delivery.allow_http,
+        proxy: delivery.proxy,
+        extra_roots,
+        ..ClientConfig::default()
+    };
+    let lane = LaneConfig {
+        concurrency: delivery.concurrency,
+        per_origin: delivery.connections_per_origin,
+        handoff: delivery.handoff,
+        lease: delivery.deadline + LEASE_MARGIN,
+        ..LaneConfig::default()
+    };
+    let capacity = i64::try_from(lane.jobs).unwrap_or(i64::MAX);
+    metrics.queue_capacity.with_label_values(&["lanes"]).set(capacity);
+    let clock: ringpost_deliver::Clock = Arc::new(clock::now);
+    let lookup = SystemLookup::new().context("set up the look-up of names")?;
+    let client = Client::new(client, Arc::new(lookup), Arc::clone(&clock))?;
+    Ok(Lanes::new(lane, Arc::new(client), clock))
+}
+
+fn sessions(config: &Config) -> ringpost_session::Config {
+    let sessions = &config.sessions;
+    let micros = |duration: Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+    ringpost_session::Config {
+        settle: micros(sessions.settle),
+        gap: micros(sessions.gap),
+        max_idle: micros(sessions.max_idle),
+        late: micros(sessions.late),
+        dedupe: Some(micros(sessions.dedupe)),
+        max_legs: sessions.max_legs,
+        max_session_bytes: sessions.max_session_bytes.as_usize(),
+        // They are put out from the day that something listens to them.
+        events: false,
+        ..ringpost_session::Config::default()
+    }
+}
+
+fn http_limits(config: &Config) -> http::Limits {
+    http::Limits {
+        connections: config.http.max_connections,
+        head: config.http.max_headers.as_usize(),
+        head_time: config.http.request_timeout,
+        grace: config.shutdown.grace / 2,
+    }
 }

@@ -19,6 +19,11 @@ impl StreamTime {
         self.now
     }
 
+    /// The time as last told.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.now
+    }
+
     /// The reader has read all there is: time goes on with the wall clock.
     pub(crate) fn at_end(&mut self, wall: Timestamp) -> Timestamp {
         self.now = self.now.max(wall);

@@ -1,0 +1,249 @@
+//! The aggregate role: legs in, records out, durable together with the state and the position. One pure machine
+//! per partition; this file is its clock, its reader and its writer.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use anyhow::Context;
+use bytes::Bytes;
+use ringpost_bus::{
+    Assignment, Batch, Commit, Event, Message, Output, Partition, Record, StateChange, Worker,
+};
+use ringpost_ingest::{Source, decode};
+use ringpost_model::{Dialect, Timestamp};
+use ringpost_session::{Config, Machine, Settings};
+use ringpost_store::DeadLetter;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::admin::Readiness;
+use crate::clock;
+use crate::metrics::Metrics;
+use crate::serve::dead_letters::{DeadLetters, refused, unreadable};
+use crate::serve::stream_time::StreamTime;
+use crate::serve::sums::Sums;
+use crate::topics::CDRS;
+
+/// The longest wait for a record; a call whose time comes meanwhile closes at most so late.
+const PATIENCE: Duration = Duration::from_millis(200);
+/// The shortest wait: a due time that is now or past needs no spin.
+const SHORTEST_PATIENCE: Duration = Duration::from_millis(1);
+/// Wait after a disk error before the same commit is tried again.
+const AFTER_ERROR: Duration = Duration::from_millis(500);
+
+/// What the role needs from the process.
+pub(crate) struct Aggregate<W> {
+    pub(crate) worker: W,
+    pub(crate) config: Config,
+    pub(crate) settings: watch::Receiver<Arc<Settings>>,
+    pub(crate) dead_letters: DeadLetters,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) readiness: Arc<Readiness>,
+}
+
+impl<W: Worker> Aggregate<W> {
+    /// Runs until it is told to stop, and leaves nothing half-done: what is not committed is read again.
+    ///
+    /// # Errors
+    /// The log cannot be used any more; the process should end and be started again.
+    pub(crate) async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
+        let mut core = Core::new(self.config.clone(), self.settings.borrow_and_update().clone());
+        loop {
+            let patience = core.patience(clock::now());
+            let event = tokio::select! {
+                event = self.worker.next(patience) => event,
+                () = stop.cancelled() => return Ok(()),
+            };
+            if self.settings.has_changed().unwrap_or(false) {
+                core.set_settings(&self.settings.borrow_and_update().clone());
+            }
+            let event = match event {
+                Ok(event) => event,
+                Err(error) if error.is_temporary() => {
+                    warn!(%error, "read of legs failed, trying again");
+                    tokio::time::sleep(AFTER_ERROR).await;
+                    continue;
+                }
+                Err(error) => return Err(error).context("read legs"),
+            };
+            let Effects { commit, dead_letters } = core.handle_event(event, clock::now())?;
+            self.dead_letters.keep(&dead_letters).await;
+            self.commit(commit).await?;
+            core.count(&self.metrics);
+            self.readiness.aggregate.store(core.is_assigned(), Ordering::Release);
+        }
+    }
+
+    async fn commit(&mut self, commit: Commit) -> anyhow::Result<()> {
+        loop {
+            match self.worker.commit(commit.clone()).await {
+                Ok(()) => return Ok(()),
+                Err(error) if error.is_temporary() => {
+                    warn!(%error, "commit of records failed, trying again");
+                    tokio::time::sleep(AFTER_ERROR).await;
+                }
+                Err(error) => return Err(error).context("commit records"),
+            }
+        }
+    }
+}
+
+/// What has to be made durable, in this order: dead letters, then the commit.
+#[must_use]
+#[derive(Debug, Default)]
+struct Effects {
+    commit: Commit,
+    dead_letters: Vec<DeadLetter>,
+}
+
+/// The machines of this worker's partitions. No IO and no clock.
+struct Core {
+    config: Config,
+    settings: Arc<Settings>,
+    partitions: BTreeMap<Partition, Owned>,
+    /// Counters of machines that were given up since.
+    gone: Sums,
+    counted: Sums,
+}
+
+struct Owned {
+    machine: Machine,
+    time: StreamTime,
+}
+
+impl Core {
+    fn new(config: Config, settings: Arc<Settings>) -> Self {
+        Self {
+            config,
+            settings,
+            partitions: BTreeMap::new(),
+            gone: Sums::default(),
+            counted: Sums::default(),
+        }
+    }
+
+    fn set_settings(&mut self, settings: &Arc<Settings>) {
+        self.settings = Arc::clone(settings);
+        for owned in self.partitions.values_mut() {
+            owned.machine.set_settings(Arc::clone(settings));
+        }
+    }
+
+    fn is_assigned(&self) -> bool {
+        !self.partitions.is_empty()
+    }
+
+    /// How long to wait for a record before the clock has to be looked at.
+    fn patience(&self, wall: Timestamp) -> Duration {
+        let next = self.partitions.values().filter_map(|owned| owned.machine.next_timeout()).min();
+        let Some(next) = next else { return PATIENCE };
+        let left = u64::try_from(next.micros() - wall.micros()).unwrap_or(0);
+        Duration::from_micros(left).clamp(SHORTEST_PATIENCE, PATIENCE)
+    }
+
+    fn handle_event(&mut self, event: Event, wall: Timestamp) -> anyhow::Result<Effects> {
+        let mut effects = Effects::default();
+        match event {
+            Event::Assigned(assignment) => self.assign(assignment)?,
+            Event::Records(batch) => self.handle_records(&batch, wall, &mut effects)?,
+            Event::Idle(now) => self.handle_idle(Timestamp::from_micros(now), &mut effects)?,
+            Event::Revoked(partitions) => self.revoke(&partitions),
+        }
+        Ok(effects)
+    }
+
+    fn assign(&mut self, assignment: Assignment) -> anyhow::Result<()> {
+        let partition = assignment.partition;
+        let state = assignment.state.into_iter().map(|entry| (entry.key.into(), entry.value.into()));
+        let machine = Machine::restore(self.config.clone(), Arc::clone(&self.settings), state)
+            .with_context(|| format!("restore the sessions of partition {partition}"))?;
+        info!(%partition, live = machine.stats().live_sessions, "partition assigned");
+        self.partitions.insert(partition, Owned { machine, time: StreamTime::default() });
+        Ok(())
+    }
+
+    fn revoke(&mut self, partitions: &[Partition]) {
+        for partition in partitions {
+            if let Some(owned) = self.partitions.remove(partition) {
+                self.gone.add_gone(&owned.machine.stats());
+                info!(%partition, "partition given up");
+            }
+        }
+    }
+
+    fn handle_records(
+        &mut self,
+        batch: &Batch,
+        wall: Timestamp,
+        effects: &mut Effects,
+    ) -> anyhow::Result<()> {
+        let Some(owned) = self.partitions.get_mut(&batch.partition) else { return Ok(()) };
+        for message in &batch.messages {
+            let now = owned.time.at_record(Timestamp::from_micros(message.timestamp), wall);
+            let decoded = decode(Dialect::Native, &Source::default(), &message.value);
+            for record in decoded.records {
+                owned.machine.handle(now, record);
+            }
+            let place = place(batch, message);
+            for reject in decoded.rejects {
+                effects.dead_letters.push(unreadable(&place, Dialect::Native, &reject, now));
+            }
+            drain(batch.partition, owned, &place, effects)?;
+        }
+        effects.commit.positions.push(batch.position());
+        Ok(())
+    }
+
+    fn handle_idle(&mut self, now: Timestamp, effects: &mut Effects) -> anyhow::Result<()> {
+        for (partition, owned) in &mut self.partitions {
+            owned.machine.handle_timeout(owned.time.at_end(now));
+            drain(*partition, owned, "", effects)?;
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, metrics: &Metrics) {
+        let mut sums = self.gone;
+        for owned in self.partitions.values() {
+            sums.add(&owned.machine.stats());
+        }
+        sums.publish(&self.counted, metrics);
+        self.counted = sums;
+    }
+}
+
+fn place(batch: &Batch, message: &Message) -> String {
+    format!("{}/{}@{}", batch.topic, batch.partition, message.offset)
+}
+
+/// Takes out of a machine what has to be made durable. `place` is where the record stood that it was given last.
+fn drain(partition: Partition, owned: &mut Owned, place: &str, effects: &mut Effects) -> anyhow::Result<()> {
+    let mut records = Vec::new();
+    while let Some(output) = owned.machine.poll() {
+        match output {
+            ringpost_session::Output::Record(envelope) => records.push(Record {
+                key: Bytes::copy_from_slice(envelope.tenant.as_str().as_bytes()),
+                value: envelope.to_bytes().context("write a record")?.into(),
+                timestamp: envelope.emitted.micros(),
+            }),
+            ringpost_session::Output::DeadLetter { record, reason } => {
+                effects.dead_letters.push(refused(place, &record, &reason.to_string(), owned.time.now()));
+            }
+            // They are put out from the day that something listens to them.
+            ringpost_session::Output::Event(_) => {}
+        }
+    }
+    if !records.is_empty() {
+        effects.commit.outputs.push(Output { topic: CDRS.to_owned(), records });
+    }
+    let changes = owned.machine.take_changes().into_iter();
+    effects.commit.changes.extend(changes.map(|change| StateChange {
+        partition,
+        key: change.key.into(),
+        value: change.value.map(Bytes::from),
+    }));
+    Ok(())
+}

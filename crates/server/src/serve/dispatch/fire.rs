@@ -1,0 +1,130 @@
+//! Which deliveries a record leads to.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use anyhow::Context;
+use ringpost_model::{
+    Cdr, Delivery, DeliveryId, Envelope, Revisions, TenantId, TenantKey, Timestamp, Trigger,
+};
+use ringpost_store::Store;
+
+use crate::metrics::Metrics;
+use crate::trigger_cache::{Applicable, Firing, TriggerCache};
+
+/// A delivery that is to be made.
+#[derive(Debug, Clone)]
+pub(super) struct Shot {
+    pub(super) delivery: Delivery,
+    pub(super) trigger: Arc<Trigger>,
+    pub(super) cdr: Arc<Cdr>,
+    /// When the record was emitted.
+    pub(super) emitted: Timestamp,
+}
+
+/// Asks triggers about records.
+pub(crate) struct Fire {
+    triggers: TriggerCache,
+    store: Store,
+    metrics: Arc<Metrics>,
+    /// Ids of tenants by key: they never change.
+    ids: HashMap<TenantKey, TenantId>,
+}
+
+impl Fire {
+    pub(crate) fn new(triggers: TriggerCache, store: Store, metrics: Arc<Metrics>) -> Self {
+        Self { triggers, store, metrics, ids: HashMap::new() }
+    }
+
+    /// The deliveries of a record, by tenant and trigger.
+    ///
+    /// # Errors
+    /// Triggers or earlier deliveries cannot be looked up: the record has to wait.
+    pub(super) async fn at(&mut self, envelope: &Envelope) -> anyhow::Result<Vec<Shot>> {
+        let Some(tenant) = self.tenant_id(&envelope.tenant).await? else { return Ok(Vec::new()) };
+        let applicable = self.triggers.lookup(&envelope.tenant).await?;
+        self.metrics.evaluations.inc_by(applicable.all().count() as u64);
+        let matching: Vec<_> =
+            applicable.matching(&envelope.cdr).into_iter().filter(|it| fires(it, envelope)).collect();
+        self.metrics.matches.inc_by(matching.len() as u64);
+        let mut deliveries: Vec<_> =
+            matching.iter().map(|firing| delivery(firing, envelope, tenant, true)).collect();
+        if envelope.rev > 1 {
+            deliveries.extend(self.taken_back(&applicable, &matching, envelope, tenant).await?);
+        }
+        if deliveries.is_empty() {
+            return Ok(Vec::new());
+        }
+        let cdr = Arc::new(envelope.cdr.clone());
+        let shot = |(delivery, trigger)| Shot {
+            delivery,
+            trigger,
+            cdr: Arc::clone(&cdr),
+            emitted: envelope.emitted,
+        };
+        Ok(deliveries.into_iter().map(shot).collect())
+    }
+
+    async fn tenant_id(&mut self, key: &TenantKey) -> anyhow::Result<Option<TenantId>> {
+        if let Some(id) = self.ids.get(key) {
+            return Ok(Some(*id));
+        }
+        let Some(tenant) = self.store.tenant(key).await.context("read the tenant of a record")? else {
+            return Ok(None);
+        };
+        self.ids.insert(key.clone(), tenant.id);
+        Ok(Some(tenant.id))
+    }
+
+    /// Triggers that are told every revision, to which an earlier one was sent, and which this one does not match.
+    async fn taken_back(
+        &self,
+        applicable: &Applicable,
+        matching: &[Firing],
+        envelope: &Envelope,
+        tenant: TenantId,
+    ) -> anyhow::Result<Vec<(Delivery, Arc<Trigger>)>> {
+        let matches = |firing: &Firing| matching.iter().any(|other| other.trigger.id == firing.trigger.id);
+        let mut found = Vec::new();
+        for firing in applicable.all().filter(|firing| fires(firing, envelope) && !matches(firing)) {
+            let (delivery, trigger) = delivery(firing, envelope, tenant, false);
+            let earlier = (1..envelope.rev).map(|rev| Delivery {
+                id: DeliveryId::of_record(delivery.trigger, delivery.session, rev),
+                rev,
+                ..delivery.clone()
+            });
+            let earlier: Vec<_> = earlier.collect();
+            let sent = self.store.settled_or_owed(&earlier, envelope.cdr.start).await;
+            if !sent.context("look up earlier deliveries")?.is_empty() {
+                found.push((delivery, trigger));
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Most triggers want one request per call; the others every correction too.
+fn fires(firing: &Firing, envelope: &Envelope) -> bool {
+    envelope.rev == 1 || firing.trigger.revisions == Revisions::All
+}
+
+fn delivery(
+    firing: &Firing,
+    envelope: &Envelope,
+    tenant_id: TenantId,
+    matches: bool,
+) -> (Delivery, Arc<Trigger>) {
+    let trigger = &firing.trigger;
+    let delivery = Delivery {
+        id: DeliveryId::of_record(trigger.id, envelope.session, envelope.rev),
+        owner: firing.owner,
+        tenant_id,
+        tenant: envelope.tenant.clone(),
+        trigger: trigger.id,
+        trigger_version: firing.version,
+        session: envelope.session,
+        rev: envelope.rev,
+        matches,
+    };
+    (delivery, Arc::clone(trigger))
+}

@@ -1,0 +1,142 @@
+//! What is owed, claimed and handed to lanes when it is due.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringpost_bus::Worker;
+use ringpost_deliver::{Job, Tries};
+use ringpost_model::{Envelope, Timestamp};
+use ringpost_store::{Debt, Ended, Ending, Expect, LaneDue, Store};
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use super::{Dispatch, State};
+use crate::clock;
+
+/// Debts of one lane claimed at once: some times what it has in flight, so that it never waits for us.
+const CLAIM: usize = 64;
+/// Debts in lanes at most: bounds memory, and what a crash leaves leased.
+const CLAIMED: usize = 2_048;
+/// The longest time without a look: another process may have written debts.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// The shortest time between two looks: lanes that are full are asked again then.
+const LOOK_AFTER: Duration = Duration::from_millis(20);
+/// Debts of switched-off triggers that are ended at once.
+const CANCEL: usize = 1_000;
+
+impl<W: Worker> Dispatch<W> {
+    /// Claims what is due in every lane, and hands it over.
+    pub(super) async fn claim(&mut self, state: &mut State) {
+        let now = clock::now();
+        let next = match self.claim_due(state, now).await {
+            Ok(next) => next,
+            Err(error) => {
+                warn!(%error, "claim of debts failed, trying again");
+                None
+            }
+        };
+        let wait = next.map_or(LOOK_EVERY, |due| {
+            let micros = u64::try_from(due.micros() - now.micros()).unwrap_or(0);
+            Duration::from_micros(micros).clamp(LOOK_AFTER, LOOK_EVERY)
+        });
+        state.claim_at = Some(Instant::now() + wait);
+    }
+
+    /// Returns when there is something to claim again.
+    async fn claim_due(
+        &mut self,
+        state: &mut State,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, ringpost_store::Error> {
+        if state.cancel_at.is_none_or(|at| at <= Instant::now()) {
+            self.store.cancel_debts(now, CANCEL).await?;
+            state.cancel_at = Some(Instant::now() + LOOK_EVERY);
+        }
+        let until = now.plus_micros(i64::try_from(self.lease.as_micros()).unwrap_or(i64::MAX));
+        for LaneDue { lane, due } in self.store.lanes_owed().await? {
+            if due > now {
+                return Ok(Some(due));
+            }
+            let room = CLAIMED.saturating_sub(state.owed.len()).min(CLAIM);
+            if room == 0 {
+                break;
+            }
+            for debt in self.store.claim(lane, &self.owner, now, room, until).await? {
+                self.hand_over(state, debt, now).await?;
+            }
+        }
+        Ok(None)
+    }
+
+    async fn hand_over(
+        &mut self,
+        state: &mut State,
+        debt: Debt,
+        now: Timestamp,
+    ) -> Result<(), ringpost_store::Error> {
+        let id = debt.delivery.id;
+        match job(&self.store, &debt, now).await? {
+            Ok(job) => {
+                state.owed.insert(id);
+                if let Err(refused) = self.lanes.submit(job) {
+                    self.handle_refused(state, *refused, now);
+                }
+            }
+            Err(why) => {
+                let (delivery, reason) = (debt.delivery, why.into());
+                state.pending.end(Ended { delivery, ending: Ending::Failed, reason, at: now });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The next try of a debt, or why there is none.
+async fn job(
+    store: &Store,
+    debt: &Debt,
+    now: Timestamp,
+) -> Result<Result<Job, &'static str>, ringpost_store::Error> {
+    let delivery = &debt.delivery;
+    let Some(current) = store.trigger(delivery.trigger).await? else {
+        return Ok(Err("its trigger was removed"));
+    };
+    let Some(version) = store.trigger_version(delivery.trigger, delivery.trigger_version).await? else {
+        return Ok(Err("the version of its trigger is no longer kept"));
+    };
+    let Some(bytes) = store.envelope(delivery.session, delivery.rev).await? else {
+        return Ok(Err("its record is no longer kept"));
+    };
+    let Ok(envelope) = Envelope::from_bytes(&bytes) else {
+        return Ok(Err("its record cannot be read"));
+    };
+    Ok(Ok(Job {
+        delivery: delivery.clone(),
+        version: Arc::new(version.trigger),
+        trigger: Arc::new(current.trigger),
+        cdr: Arc::new(envelope.cdr),
+        attempt: debt.attempts + 1,
+        tries: Tries { used: debt.tries, first: debt.first_try },
+        queued: now,
+    }))
+}
+
+/// Switches a trigger off, with the reason that people are shown.
+pub(super) async fn disable(store: &Store, job: &Job, reason: &str) {
+    let id = job.delivery.trigger;
+    let found = match store.trigger(id).await {
+        Ok(found) => found,
+        Err(error) => {
+            warn!(%error, trigger = %id, "trigger could not be disabled");
+            return;
+        }
+    };
+    let Some(mut stored) = found.filter(|stored| stored.trigger.enabled) else { return };
+    stored.trigger.enabled = false;
+    stored.trigger.disabled_reason = reason.into();
+    let expect = Expect::Version(stored.version);
+    match store.put_trigger(&stored.tenant, &stored.trigger, expect, clock::now()).await {
+        Ok(_) => info!(trigger = %id, tenant = %stored.tenant, reason, "trigger disabled"),
+        Err(error) => warn!(%error, trigger = %id, "trigger could not be disabled"),
+    }
+}

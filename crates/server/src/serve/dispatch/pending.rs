@@ -1,0 +1,154 @@
+//! What dispatch has to make durable next, and which records are dealt with once it is. Pure.
+
+use std::collections::HashMap;
+
+use ringpost_bus::Partition;
+use ringpost_model::DeliveryId;
+use ringpost_store::{Attempt, Batch, Debt, Ended, Exchange, NewSession};
+
+/// A record of the log: where one of its effects is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Place {
+    pub(crate) partition: Partition,
+    pub(crate) offset: u64,
+}
+
+/// Gathered since the last flush. Of one delivery only the last word counts: owed, or over.
+#[derive(Debug, Default)]
+pub(crate) struct Pending {
+    sessions: Vec<NewSession>,
+    attempts: Vec<(Attempt, Exchange)>,
+    debts: HashMap<DeliveryId, Debt>,
+    ended: HashMap<DeliveryId, Ended>,
+    /// Order in which deliveries first came in here: debts of one trigger and session keep it.
+    order: Vec<DeliveryId>,
+    settles: Vec<Place>,
+}
+
+/// Taken out to be flushed.
+#[derive(Debug, Default)]
+pub(crate) struct Flush {
+    pub(crate) batch: Batch,
+    /// One entry for each effect that is durable once the batch is.
+    pub(crate) settles: Vec<Place>,
+}
+
+impl Pending {
+    pub(crate) fn session(&mut self, session: NewSession) {
+        self.sessions.push(session);
+    }
+
+    pub(crate) fn attempt(&mut self, attempt: Attempt, exchange: Exchange) {
+        self.attempts.push((attempt, exchange));
+    }
+
+    /// The delivery is owed, or still is.
+    pub(crate) fn owe(&mut self, debt: Debt) {
+        let id = debt.delivery.id;
+        self.ended.remove(&id);
+        self.order.push(id);
+        self.debts.insert(id, debt);
+    }
+
+    /// The delivery is over.
+    pub(crate) fn end(&mut self, ended: Ended) {
+        let id = ended.delivery.id;
+        self.debts.remove(&id);
+        self.order.push(id);
+        self.ended.insert(id, ended);
+    }
+
+    /// Once what is pending is durable, one effect of the record is.
+    pub(crate) fn settle(&mut self, place: Place) {
+        self.settles.push(place);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How much waits, to bound it.
+    pub(crate) fn len(&self) -> usize {
+        self.sessions.len() + self.attempts.len() + self.debts.len() + self.ended.len() + self.settles.len()
+    }
+
+    /// Takes everything out.
+    pub(crate) fn take(&mut self) -> Flush {
+        let mut taken = std::mem::take(self);
+        let mut batch = Batch { sessions: taken.sessions, attempts: taken.attempts, ..Batch::default() };
+        for id in taken.order {
+            batch.debts.extend(taken.debts.remove(&id));
+            batch.ended.extend(taken.ended.remove(&id));
+        }
+        Flush { batch, settles: taken.settles }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ringpost_model::{Delivery, SessionId, TenantId, TenantKey, Timestamp, TriggerId};
+    use ringpost_store::{Ending, LaneId};
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn delivery(rev: u32) -> Delivery {
+        let (trigger, session) = (TriggerId(Uuid::from_u128(1)), SessionId(Uuid::from_u128(2)));
+        Delivery {
+            id: DeliveryId::of_record(trigger, session, rev),
+            owner: TenantId(Uuid::from_u128(3)),
+            tenant_id: TenantId(Uuid::from_u128(3)),
+            tenant: TenantKey::new("acme").unwrap(),
+            trigger,
+            trigger_version: 1,
+            session,
+            rev,
+            matches: true,
+        }
+    }
+
+    fn debt(rev: u32, tries: u32) -> Debt {
+        let now = Timestamp::from_micros(1);
+        Debt {
+            delivery: delivery(rev),
+            lane: LaneId(Uuid::nil()),
+            due: now,
+            attempts: tries,
+            tries,
+            queued: now,
+            first_try: None,
+            reason: "".into(),
+            leased_until: None,
+        }
+    }
+
+    fn ended(rev: u32) -> Ended {
+        Ended {
+            delivery: delivery(rev),
+            ending: Ending::Delivered,
+            reason: "".into(),
+            at: Timestamp::default(),
+        }
+    }
+
+    #[test]
+    fn a_delivery_that_ends_before_its_debt_is_written_leaves_no_debt() {
+        let mut pending = Pending::default();
+        pending.owe(debt(1, 0));
+        pending.end(ended(1));
+        let batch = pending.take().batch;
+        assert_eq!((batch.debts.len(), batch.ended.len()), (0, 1));
+    }
+
+    #[test]
+    fn of_two_words_about_a_debt_the_last_one_counts() {
+        let mut pending = Pending::default();
+        pending.owe(debt(1, 0));
+        pending.owe(debt(2, 0));
+        pending.owe(debt(1, 1));
+        let tries: Vec<_> =
+            pending.take().batch.debts.iter().map(|debt| (debt.delivery.rev, debt.tries)).collect();
+        assert_eq!(tries, [(1, 1), (2, 0)]);
+        assert!(pending.is_empty());
+    }
+}

@@ -1,0 +1,96 @@
+//! Where the intake's legs go: into the log, durable before the sender is answered.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use ringpost_api::{Delivered, Intake, NotStored, SharedAccess};
+use ringpost_bus::{Log, Record};
+use ringpost_model::{LegRecord, Tenant, TenantKey, Thresholds, Timestamp};
+use ringpost_store::{DeadLetter, Store};
+use tracing::{info, warn};
+
+use crate::clock;
+use crate::metrics::Metrics;
+use crate::resources::tenant_id;
+use crate::serve::dead_letters::DeadLetters;
+use crate::topics::LEGS;
+
+/// When a sender should try again after legs could not be stored.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// The intake's end of the log.
+#[derive(Clone)]
+pub(crate) struct LogIntake<L> {
+    pub(crate) log: L,
+    pub(crate) store: Store,
+    pub(crate) access: SharedAccess,
+    pub(crate) dead_letters: DeadLetters,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+impl<L: Log> Intake for LogIntake<L> {
+    async fn store(&self, delivered: Delivered) -> Result<(), NotStored> {
+        let now = clock::now();
+        self.make_first_tenant(&delivered.records, now).await?;
+        let letters: Vec<_> = delivered.dead_letters.iter().map(|letter| row(letter, now)).collect();
+        self.dead_letters.add(&letters).await.map_err(|error| not_stored(&error))?;
+        for letter in &delivered.dead_letters {
+            self.metrics.legs_rejected.with_label_values(&[letter.refusal.class()]).inc();
+        }
+        let count = delivered.records.len() as u64;
+        let records = delivered.records.iter().map(|record| write(record, now)).collect::<Result<_, _>>();
+        let records = records.map_err(|error| not_stored(&error))?;
+        self.log.append(LEGS, records).await.map_err(|error| not_stored(&error))?;
+        self.metrics.legs_accepted.with_label_values(&[delivered.dialect.name()]).inc_by(count);
+        Ok(())
+    }
+}
+
+impl<L: Log> LogIntake<L> {
+    /// An installation without a tenant makes one at its first leg (architecture.md, Tenants and switches).
+    async fn make_first_tenant(&self, records: &[LegRecord], now: Timestamp) -> Result<(), NotStored> {
+        if !self.access.get().tenants.is_empty() {
+            return Ok(());
+        }
+        let keys: BTreeSet<&TenantKey> = records.iter().map(|record| &record.tenant).collect();
+        for key in keys {
+            let tenant = Tenant {
+                key: key.clone(),
+                id: tenant_id(key),
+                name: key.as_str().into(),
+                parent: None,
+                zone: None,
+                region: "".into(),
+                thresholds: Thresholds::default(),
+            };
+            self.store.put_tenant(&tenant, now).await.map_err(|error| not_stored(&error))?;
+            info!(tenant = %key, "tenant made at its first leg, since none was configured");
+        }
+        Ok(())
+    }
+}
+
+fn write(record: &LegRecord, now: Timestamp) -> Result<Record, serde_json::Error> {
+    Ok(Record {
+        key: Bytes::copy_from_slice(record.tenant.as_str().as_bytes()),
+        value: serde_json::to_vec(record)?.into(),
+        timestamp: now.micros(),
+    })
+}
+
+/// The same bytes sent again are the same letter: its place is named by their hash.
+fn row(letter: &ringpost_api::DeadLetter, now: Timestamp) -> DeadLetter {
+    let reason = letter.refusal.to_string();
+    let mut row = DeadLetter::new("", now, &reason, letter.dialect.name(), &letter.bytes);
+    let hash: String = row.sha256.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    row.position = format!("http {} {} {hash}", letter.pbx, letter.position).into();
+    row.pbx = Some(letter.pbx.clone());
+    row
+}
+
+fn not_stored(error: &dyn std::error::Error) -> NotStored {
+    warn!(%error, "legs could not be stored");
+    NotStored { reason: error.to_string(), retry_after: RETRY_AFTER }
+}

@@ -1,0 +1,56 @@
+//! The triggers that may fire for one tenant's calls.
+
+use std::sync::Arc;
+
+use ringpost_model::{Cdr, EventName, TenantId, Trigger};
+
+use super::owned::{Indexed, Owned};
+
+/// A trigger, and whose.
+#[derive(Debug, Clone)]
+pub struct Firing {
+    /// The tenant that owns the trigger; not always the call's.
+    pub owner: TenantId,
+    /// Version of the trigger.
+    pub version: u64,
+    /// The trigger. It is enabled; it may be paused.
+    pub trigger: Arc<Trigger>,
+}
+
+/// What was looked up for one tenant. It stays as it is, also when the configuration changes.
+#[derive(Debug, Clone)]
+pub struct Applicable {
+    /// Of the tenant itself, then of those above it.
+    layers: Vec<Arc<Owned>>,
+}
+
+impl Applicable {
+    pub(super) fn new(layers: Vec<Arc<Owned>>) -> Self {
+        Self { layers }
+    }
+
+    /// The triggers of `call.completed` whose filters hold for a record: the tenant's own first.
+    pub fn matching(&self, cdr: &Cdr) -> Vec<Firing> {
+        let mut found = Vec::new();
+        for indexed in self.indexed() {
+            indexed.matching(cdr, &mut found);
+        }
+        found
+    }
+
+    /// All triggers of `call.completed`, whether their filters hold or not: for a correction that no longer matches.
+    pub fn all(&self) -> impl Iterator<Item = &Firing> {
+        self.indexed().flat_map(Indexed::all)
+    }
+
+    /// The tenant's own triggers of an event that is no call's record.
+    pub fn of_event(&self, event: EventName) -> impl Iterator<Item = &Firing> {
+        let own = self.layers.first().map(|own| own.others()).unwrap_or_default();
+        own.iter().filter(move |firing| firing.trigger.event == event)
+    }
+
+    fn indexed(&self) -> impl Iterator<Item = &Indexed> {
+        let own = self.layers.first().map(|own| own.own());
+        own.into_iter().chain(self.layers.iter().skip(1).map(|above| above.for_subaccounts()))
+    }
+}

@@ -1,0 +1,32 @@
+//! Where triggers come from: the store, or what a test says.
+
+use std::future::Future;
+
+use ringpost_model::{Tenant, TenantKey};
+use ringpost_store::{Change, Error, Store, StoredTrigger};
+
+/// What the cache reads.
+pub trait TriggerSource: Send + Sync + 'static {
+    /// The triggers that a tenant owns.
+    fn load(&self, owner: &TenantKey) -> impl Future<Output = Result<Vec<StoredTrigger>, Error>> + Send;
+
+    /// Every tenant.
+    fn tree(&self) -> impl Future<Output = Result<Vec<Tenant>, Error>> + Send;
+
+    /// Changes after `seq`, by number; a change that is visible has every earlier one visible too.
+    fn changes_since(&self, seq: u64) -> impl Future<Output = Result<Vec<Change>, Error>> + Send;
+}
+
+impl TriggerSource for Store {
+    async fn load(&self, owner: &TenantKey) -> Result<Vec<StoredTrigger>, Error> {
+        self.triggers(owner).await
+    }
+
+    async fn tree(&self) -> Result<Vec<Tenant>, Error> {
+        self.tenants().await
+    }
+
+    async fn changes_since(&self, seq: u64) -> Result<Vec<Change>, Error> {
+        Store::changes_since(self, seq).await
+    }
+}
