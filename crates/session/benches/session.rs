@@ -111,6 +111,34 @@ fn throughput(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// CPU seconds of this process so far, where the system says.
+fn cpu_seconds() -> Option<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let after_name = stat.rsplit(')').next()?;
+    let mut fields = after_name.split_whitespace().skip(11);
+    let ticks = fields.next()?.parse::<f64>().ok()? + fields.next()?.parse::<f64>().ok()?;
+    Some(ticks / 100.0)
+}
+
+/// Prints CPU time per 1,000 legs, which neighbours on the machine disturb less than wall time.
+fn cpu(_: &mut Criterion) {
+    const SESSIONS: usize = 50_000;
+    let records = calls(SESSIONS);
+    for (name, config) in [
+        ("offline", Config::offline()),
+        ("stream", Config::offline_stream()),
+        ("live", Config { events: false, changes: false, ..Config::default() }),
+        ("live with events", Config { changes: false, ..Config::default() }),
+    ] {
+        let records = records.clone();
+        let before = cpu_seconds();
+        black_box(play(config, records));
+        if let (Some(before), Some(after)) = (before, cpu_seconds()) {
+            println!("{name}: {:.4} CPU s per 1,000 legs", (after - before) / (SESSIONS * 3) as f64 * 1000.0);
+        }
+    }
+}
+
 /// Resident bytes, where the system says.
 fn resident() -> Option<u64> {
     let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
@@ -136,5 +164,5 @@ fn memory(_: &mut Criterion) {
     assert_eq!(machine.stats().live_sessions, SESSIONS as u64);
 }
 
-criterion_group!(benches, throughput, memory);
+criterion_group!(benches, memory, cpu, throughput);
 criterion_main!(benches);

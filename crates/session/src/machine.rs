@@ -89,6 +89,8 @@ pub struct Machine {
     /// Kept sessions whose time is over, but that an open session's bridges name.
     overdue: hash::Set<Place>,
     dirty: hash::Set<Place>,
+    /// Where records are packed.
+    scratch: Vec<u8>,
     /// Values to keep of what is no session, by key; none = delete.
     other_changes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
 }
@@ -108,6 +110,7 @@ impl Machine {
             stubs: stubs::Stubs::default(),
             overdue: hash::Set::default(),
             dirty: hash::Set::default(),
+            scratch: Vec::new(),
             other_changes: BTreeMap::new(),
         }
     }

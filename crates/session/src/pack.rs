@@ -55,31 +55,46 @@ pub(crate) mod key {
     pub(crate) const SERVICE_END: u8 = 36;
 }
 
-/// Packs a record: its length, then itself. Tenant, pbx and leg id are left to whoever keeps it.
-pub(crate) fn pack(record: &LegRecord) -> Vec<u8> {
-    let mut writer = Writer { bytes: Vec::with_capacity(256), stamp: 0 };
+/// Packs a record: its length, then itself. Tenant, pbx and leg id are left to whoever keeps it. What ties comes
+/// first, since that is what is read most often. `scratch` is only lent, so that the result is made in one piece.
+pub(crate) fn pack(record: &LegRecord, scratch: &mut Vec<u8>) -> Vec<u8> {
+    scratch.clear();
+    let mut writer = Writer { bytes: std::mem::take(scratch), stamp: 0 };
     match &record.report {
         Report::Leg(leg) => {
             writer.stamp = leg.at.or(leg.ended).or_else(|| leg.latest()).unwrap_or_default().micros();
             writer.head(0, leg.rev);
-            writer.leg(leg);
         }
         Report::Event(event) => {
             writer.stamp = event.at.micros();
             writer.head(1, 0);
-            writer.event(&event.event);
         }
     }
-    writer.fields(&record.fields);
     record.links.iter().filter(|link| !link.is_empty()).for_each(|link| writer.text(key::LINK, link));
+    match &record.report {
+        Report::Leg(leg) => writer.leg(leg),
+        Report::Event(event) => writer.event(&event.event),
+    }
+    writer.fields(&record.fields);
     record.recordings.iter().filter(|id| !id.is_empty()).for_each(|id| writer.text(key::RECORDING, id));
     for (tag, value) in &record.tags {
         writer.texts(key::TAG, &[tag, value]);
     }
-    let mut framed = Vec::with_capacity(writer.bytes.len() + 3);
-    unsigned(&mut framed, writer.bytes.len() as u64);
-    framed.extend_from_slice(&writer.bytes);
+    *scratch = writer.bytes;
+    let mut framed = Vec::with_capacity(scratch.len() + length_of(scratch.len()));
+    unsigned(&mut framed, scratch.len() as u64);
+    framed.extend_from_slice(scratch);
     framed
+}
+
+/// How many bytes a length takes.
+const fn length_of(length: usize) -> usize {
+    match length {
+        0..0x80 => 1,
+        0x80..0x4000 => 2,
+        0x4000..0x20_0000 => 3,
+        _ => 5,
+    }
 }
 
 /// Writes an unsigned integer as LEB128.
@@ -150,6 +165,10 @@ impl Writer {
     }
 
     fn leg(&mut self, leg: &LegReport) {
+        for bridge in &leg.bridges {
+            self.texts(key::BRIDGE, &[bridge.with.as_str()]);
+            self.span(bridge.from, bridge.to);
+        }
         let times = [
             (key::AT, leg.at),
             (key::CREATED, leg.created),
@@ -162,10 +181,6 @@ impl Writer {
                 self.bytes.push(key);
                 self.time(time);
             }
-        }
-        for bridge in &leg.bridges {
-            self.texts(key::BRIDGE, &[bridge.with.as_str()]);
-            self.span(bridge.from, bridge.to);
         }
         for hold in &leg.holds {
             self.bytes.push(key::HOLD);

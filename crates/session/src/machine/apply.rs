@@ -20,7 +20,7 @@ struct NewRecords {
 impl Machine {
     pub(super) fn apply(&mut self, record: LegRecord) {
         let space = self.space(&record.tenant, &record.pbx);
-        let packed = pack(&record);
+        let packed = pack(&record, &mut self.scratch);
         match self.spaces[space as usize].by_id.get(record.leg.as_str()).copied() {
             Some(leg) => self.apply_known(space, leg, packed, record),
             None => self.apply_new(space, packed, record),
@@ -109,7 +109,7 @@ impl Machine {
             let session = here.legs[leg].session;
             self.reopen((space, session));
         }
-        self.tie(space, leg);
+        self.tie(space, leg, is_new.then_some(added));
         if loses_ties || !removed.is_empty() {
             let session = self.spaces[space as usize].legs[leg].session;
             self.split((space, session));
@@ -125,12 +125,13 @@ impl Machine {
         }
     }
 
-    /// Joins the sessions that a leg ties together.
-    fn tie(&mut self, space: u32, leg: u32) {
+    /// Joins the sessions that a leg ties together. `said`: what it says, if that is at hand.
+    fn tie(&mut self, space: u32, leg: u32, said: Option<&Naming>) {
         let here = &self.spaces[space as usize];
         let known = &here.legs[leg];
-        let said = Naming::of(&known.packed);
-        for other in here.tied(&known.id, &said, known.kind.ties()) {
+        let read = said.is_none().then(|| Naming::of(&known.packed));
+        let said = said.or(read.as_ref()).expect("one of the two is there");
+        for other in here.tied(&known.id, said, known.kind.ties()) {
             let here = &self.spaces[space as usize];
             let (a, b) = (here.legs[leg].session, here.legs[other].session);
             if a != b {

@@ -176,7 +176,8 @@ fn absorb(replaces: &mut Vec<SessionId>, absorbed: Vec<Emitted>) {
 /// Hash of a record, its revision left out.
 fn print(cdr: &mut Cdr) -> Uuid {
     let rev = std::mem::replace(&mut cdr.rev, 1);
-    let text = serde_json::to_vec(cdr).expect("a record is always printed");
+    let mut text = Vec::with_capacity(2_048);
+    serde_json::to_writer(&mut text, cdr).expect("a record is always printed");
     cdr.rev = rev;
     Uuid::new_v5(&PRINT_NAMESPACE, &text)
 }

@@ -24,7 +24,7 @@ fn record(written: i64, fields: Fields) -> LegRecord {
 /// Merges in both orders, which must agree.
 fn both(all: &[LegRecord], look: impl Fn(&Merged<'_>) -> String) -> String {
     let merged = |backwards: bool| {
-        let mut packed: Vec<Vec<u8>> = all.iter().map(pack).collect();
+        let mut packed: Vec<Vec<u8>> = all.iter().map(|record| pack(record, &mut Vec::new())).collect();
         if backwards {
             packed.reverse();
         }

@@ -76,9 +76,14 @@ impl<'a> Packed<'a> {
         std::iter::from_fn(move || reader.next())
     }
 
+    /// Its links and bridges, which are written first.
+    fn ties(self) -> impl Iterator<Item = Fact<'a>> {
+        self.facts().take_while(|fact| matches!(fact, Fact::Link(_) | Fact::Bridge(..) | Fact::Bridged(_)))
+    }
+
     /// The legs named in its bridges.
     pub(crate) fn names(self) -> impl Iterator<Item = &'a str> {
-        self.facts().filter_map(|fact| match fact {
+        self.ties().filter_map(|fact| match fact {
             Fact::Bridge(with, ..) | Fact::Bridged(with) => Some(with),
             _ => None,
         })
@@ -86,7 +91,7 @@ impl<'a> Packed<'a> {
 
     /// Its links.
     pub(crate) fn links(self) -> impl Iterator<Item = &'a str> {
-        self.facts().filter_map(|fact| if let Fact::Link(link) = fact { Some(link) } else { None })
+        self.ties().filter_map(|fact| if let Fact::Link(link) = fact { Some(link) } else { None })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::hash::Map;
 
-use super::Space;
+use super::{Link, Space};
 use crate::pack::records;
 
 /// A link carried by more legs than this ties nobody.
@@ -49,7 +49,11 @@ impl Space {
     pub(crate) fn index(&mut self, leg: u32, added: &Naming) -> Vec<Box<str>> {
         let mut broken = Vec::new();
         for text in &added.links {
-            let link = self.links.entry(text.clone()).or_default();
+            // Most links are known already: their text is not copied again.
+            if !self.links.contains_key(text) {
+                self.links.insert(text.clone(), Link::default());
+            }
+            let Some(link) = self.links.get_mut(text) else { continue };
             link.carriers.push(leg);
             if !link.broken && link.carriers.len() + link.refused.len() > LINK_LEGS {
                 link.broken = true;
