@@ -209,7 +209,6 @@ fn rest(reader: &mut Reader, config: &mut Config) {
     reader.set_within("shutdown.grace", &mut config.shutdown.grace, grace);
 }
 
-#[expect(clippy::ptr_arg, reason = "the shape that the reader asks for")]
 fn level(text: &String) -> Result<(), Wrong> {
     let instead = "write error, warn, info, debug or trace, or per module: \"info,ringpost_deliver=debug\"";
     let words = text.split(',').map(|part| part.rsplit_once('=').map_or(part, |(_, word)| word).trim());
