@@ -161,8 +161,8 @@ struct Inner {
     handoff: Duration,
     lease: Duration,
     counters: Counters,
-    /// A job was taken in or ended: the next alarm may be another.
-    changed: Notify,
+    /// The next alarm may be earlier.
+    new_alarm: Notify,
     /// A request is over: `drain` may be too.
     ended: Notify,
     tasks: TaskTracker,
@@ -192,7 +192,7 @@ impl Lanes {
             handoff: config.handoff,
             lease: config.lease,
             counters: Counters::default(),
-            changed: Notify::new(),
+            new_alarm: Notify::new(),
             ended: Notify::new(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -212,12 +212,11 @@ impl Lanes {
         let job = job.into();
         let key = LaneKey::of(job.delivery.owner, &job.trigger.url);
         let lane = key.id();
-        let taken = self.0.core().submit(Instant::now(), key, job.clone());
+        let taken = self.0.with_core(|core| core.submit(Instant::now(), key, job.clone()));
         match taken {
             Ok(effects) => {
                 self.0.counters.submitted();
                 self.0.start(effects.starts);
-                self.0.changed.notify_one();
                 Ok(())
             }
             Err(no) => {
@@ -254,6 +253,18 @@ impl Lanes {
 impl Inner {
     fn core(&self) -> MutexGuard<'_, Core> {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives the core an input, and has the time keeper look again where that set an alarm.
+    fn with_core<T>(&self, input: impl FnOnce(&mut Core) -> T) -> T {
+        let mut core = self.core();
+        let output = input(&mut core);
+        let new_alarm = core.take_new_alarm();
+        drop(core);
+        if new_alarm {
+            self.new_alarm.notify_one();
+        }
+        output
     }
 
     fn refusal(&self, no: No) -> Refusal {
@@ -297,9 +308,8 @@ impl Inner {
         let finished = Finished { job: job.clone(), lane, exchange, outcome, next, overdue };
         // The seat is given up after the report is taken: who takes reports slowly slows the lanes.
         self.report(Report::Finished(Box::new(finished))).await;
-        let effects = self.core().finished(Instant::now(), lane, &job, pause);
+        let effects = self.with_core(|core| core.finished(Instant::now(), lane, &job, pause));
         self.carry_out(effects).await;
-        self.changed.notify_one();
         self.ended.notify_one();
     }
 
@@ -361,7 +371,7 @@ async fn keep_time(inner: Arc<Inner>) {
         let next = inner.core().next_alarm().map_or(sweep, |alarm| alarm.min(sweep));
         tokio::select! {
             () = sleep_until(next) => {}
-            () = inner.changed.notified() => continue,
+            () = inner.new_alarm.notified() => continue,
             () = inner.stop.cancelled() => return,
         }
         let now = Instant::now();

@@ -1,6 +1,6 @@
 //! What tests deliver: the call of seed 002, a trigger, a delivery of it.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use ringpost_model::{
     Cdr, Delivery, DeliveryId, SessionId, TenantId, TenantKey, Timestamp, Trigger, TriggerId,
@@ -11,9 +11,12 @@ use uuid::Uuid;
 use crate::job::Job;
 use crate::schedule::Tries;
 
+static CDR: LazyLock<Arc<Cdr>> =
+    LazyLock::new(|| Arc::new(serde_json::from_str(include_str!("samples/cdr.json")).unwrap()));
+
 /// The call of seed 002, with what a form finds hard: exact decimals, plus signs, quotes, other scripts.
 pub(crate) fn cdr() -> Cdr {
-    serde_json::from_str(include_str!("samples/cdr.json")).unwrap()
+    (**CDR).clone()
 }
 
 /// A trigger with these keys beside the required ones.
@@ -62,7 +65,7 @@ pub(crate) fn job_of(trigger: Trigger, delivery: Delivery) -> Job {
         delivery,
         version: trigger.clone(),
         trigger,
-        cdr: Arc::new(cdr()),
+        cdr: CDR.clone(),
         attempt: 1,
         tries: Tries::NONE,
         queued: now(),

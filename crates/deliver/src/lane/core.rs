@@ -64,6 +64,8 @@ pub(super) struct Core {
     strands: HashMap<Strand, Line>,
     /// When a lane that waits for its pace may go on.
     alarms: BinaryHeap<Reverse<(Instant, LaneId)>>,
+    /// One was set since it was last asked.
+    new_alarm: bool,
     jobs: usize,
     closed: bool,
 }
@@ -113,6 +115,7 @@ impl Core {
             origins: HashMap::new(),
             strands: HashMap::new(),
             alarms: BinaryHeap::new(),
+            new_alarm: false,
             jobs: 0,
             closed: false,
         }
@@ -226,6 +229,11 @@ impl Core {
         effects
     }
 
+    /// Whether [`Core::next_alarm`] may be earlier than when this was last asked.
+    pub(super) fn take_new_alarm(&mut self) -> bool {
+        std::mem::take(&mut self.new_alarm)
+    }
+
     /// When [`Core::tick`] has something to do before its regular time.
     pub(super) fn next_alarm(&self) -> Option<Instant> {
         self.alarms.peek().map(|Reverse((at, _))| *at)
@@ -315,6 +323,7 @@ impl Core {
         if let Some(at) = lane.pace.wait(now) {
             if !lane.has_alarm {
                 lane.has_alarm = true;
+                self.new_alarm = true;
                 self.alarms.push(Reverse((at, id)));
             }
             return;

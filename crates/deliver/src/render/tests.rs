@@ -247,6 +247,8 @@ fn rack_reads_the_form_back() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     /// Brackets in a key are the one thing that neither can read back.
     #[test]
     fn any_text_comes_back_from_php_and_rack(

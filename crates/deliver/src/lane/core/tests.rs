@@ -292,7 +292,7 @@ fn no_job_is_lost_and_no_limit_passed() {
     let mut in_flight: Vec<Start> = Vec::new();
     let (mut taken, mut ended, mut given) = (0, 0, 0);
     let mut revs = HashMap::<u128, u32>::new();
-    for step in 0..20_000 {
+    for step in 0..6_000 {
         let effects = match draw(10) {
             0..=4 => {
                 let session = u128::from(draw(12));
@@ -324,7 +324,7 @@ fn no_job_is_lost_and_no_limit_passed() {
         assert_eq!(flying, in_flight.len());
         assert_eq!(taken as usize, ended + given + flying + waiting, "step {step}");
     }
-    assert!(ended > 1_000 && given > 100, "{ended} {given}");
+    assert!(ended > 500 && given > 50, "{ended} {given}");
 }
 
 fn check_limits(in_flight: &[Start], step: u32) {
