@@ -10,6 +10,7 @@ mod dice;
 mod scenario;
 mod script;
 mod simulation;
+mod switch;
 mod tell;
 
 pub use compare::{Difference, Different, Report, Run, compare};

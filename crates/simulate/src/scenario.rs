@@ -5,7 +5,7 @@ mod internal;
 mod odd;
 mod outgoing;
 mod ring;
-mod story;
+pub(crate) mod story;
 mod talk;
 mod transfer;
 

@@ -7,7 +7,7 @@ use ringpost_model::{Cdr, Dialect, PbxKey, TenantKey, Timestamp};
 
 use crate::dice::Dice;
 use crate::script::{Micros, S, Script, truth};
-use crate::{scenario, tell};
+use crate::{scenario, switch, tell};
 
 const DAY: Micros = 86_400 * S;
 
@@ -140,7 +140,17 @@ impl Simulation {
         let tag = format!("{number:x}-{:x}", self.params.seed);
         let room = self.params.calls - self.calls;
         let begin = begin + dice.between(0, S);
-        let script = scenario::call(&mut dice, begin, &tag, room);
+        let (script, bodies) = match self.params.dialect {
+            Dialect::Native => {
+                let script = scenario::call(&mut dice, begin, &tag, room);
+                let bodies = native(&script, &mut dice);
+                (script, bodies)
+            }
+            Dialect::FreeswitchCdr => {
+                let call = switch::call(&mut dice, begin, &tag);
+                (call.script, call.documents)
+            }
+        };
         self.scripts += 1;
         self.calls += u64::try_from(script.sessions.len()).unwrap_or(1);
         let tenant = TenantKey::new(script.pbx.tenant).expect("the companies have valid keys");
@@ -149,7 +159,7 @@ impl Simulation {
             let cdr = truth::record(&script, index);
             self.truths.push_back(Truth { tenant: tenant.clone(), pbx: pbx.clone(), cdr });
         }
-        for (index, (at, body)) in bodies(&script, &mut dice).into_iter().enumerate() {
+        for (index, (at, body)) in bodies.into_iter().enumerate() {
             let (tenant, pbx) = (tenant.clone(), pbx.clone());
             let message = Message { at: Timestamp::from_micros(at), tenant, pbx, body };
             self.pending.push(Reverse(Pending { at, number: (number, index), message }));
@@ -157,7 +167,7 @@ impl Simulation {
     }
 }
 
-fn bodies(script: &Script, dice: &mut Dice) -> Vec<(Micros, Vec<u8>)> {
+fn native(script: &Script, dice: &mut Dice) -> Vec<(Micros, Vec<u8>)> {
     let told = tell::records(script, dice);
     told.iter().map(|told| (told.at, tell::print(script.pbx, &told.record))).collect()
 }

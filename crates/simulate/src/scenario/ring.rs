@@ -150,7 +150,7 @@ impl Story<'_> {
             self.ends(*no, at, cause);
             last = last.max(at);
         }
-        self.quiet_from = last;
+        self.quiet_from = self.quiet_from.max(last);
         last
     }
 

@@ -43,6 +43,7 @@ pub(crate) struct Story<'a> {
     pub(crate) quiet_from: Micros,
     /// The session being told.
     current: usize,
+    has_uuids: bool,
     tag: String,
     interaction: Text,
     zone_on: ZoneOn,
@@ -83,6 +84,7 @@ impl<'a> Story<'a> {
             legless_machines,
             quiet_from: begin,
             current: FIRST,
+            has_uuids: false,
             tag,
             interaction,
             zone_on,
@@ -126,7 +128,7 @@ impl<'a> Story<'a> {
         parent: Option<LegNo>,
     ) -> LegNo {
         let no = LegNo(self.script.legs.len());
-        let id = format!("{:08x}-{}.{}", self.dice.below(1 << 32), self.tag, no.0);
+        let id = self.leg_id(no);
         let mut leg = ScriptLeg::new(LegId::new(&id).expect("a made-up id is short and not empty"), at);
         leg.fields.direction = Some(direction);
         leg.fields.side = Some(side);
@@ -140,6 +142,31 @@ impl<'a> Story<'a> {
         self.script.tells_begins |= is_later_caller;
         self.script.legs.push(leg);
         no
+    }
+
+    fn leg_id(&mut self, no: LegNo) -> String {
+        if !self.has_uuids {
+            return format!("{:08x}-{}.{}", self.dice.below(1 << 32), self.tag, no.0);
+        }
+        let (high, low) = (self.dice.bits(), self.dice.bits());
+        let (a, b, c) = (high >> 32, high >> 16 & 0xffff, high & 0xfff);
+        let (d, e) = (low >> 48 & 0x3fff | 0x8000, low & 0xffff_ffff_ffff);
+        format!("{a:08x}-{b:04x}-4{c:03x}-{d:04x}-{e:012x}")
+    }
+
+    /// Told by documents of a FreeSWITCH: its own ids, no zone, no machines with legs, alerts and bridges known.
+    pub(crate) fn as_switch(&mut self) {
+        self.has_uuids = true;
+        self.alerts = true;
+        self.script.tells_bridges = true;
+    }
+
+    /// All have hung up, and nothing is known but what the documents say.
+    pub(crate) fn close_switch(&mut self) {
+        self.finish();
+        for leg in &mut self.script.legs {
+            leg.fields.tz = None;
+        }
     }
 
     fn zone_of(&mut self, no: LegNo) -> Option<chrono_tz::Tz> {
@@ -361,6 +388,11 @@ impl<'a> Story<'a> {
 
     /// All have hung up: the end follows.
     pub(crate) fn close(&mut self) {
+        self.finish();
+        self.decorate();
+    }
+
+    fn finish(&mut self) {
         let (root, customer) = (self.session().root, self.session().customer);
         let ended = |no: LegNo| self.script.leg(no).ended.expect("a script ends its root and its customer");
         let mut end = ended(root).max(ended(customer));
@@ -380,7 +412,6 @@ impl<'a> Story<'a> {
         session.end = end.max(session.track.begin());
         session.customer_end = customer_end;
         session.track.until(State::Other, session.end);
-        self.decorate();
     }
 
     /// Recordings, tags and routes, which any leg may bring.

@@ -115,6 +115,7 @@ impl Story<'_> {
         let gone = now + self.dice.between(0, 200 * MS);
         self.leg(agent.leg).holds.push((consultation.held, None));
         self.ends(agent.leg, gone, "ATTENDED_TRANSFER");
+        self.quiet_from = self.quiet_from.max(gone);
         if consultation.asking != agent.leg {
             let also = now + self.dice.between(0, 200 * MS);
             self.ends(consultation.asking, also, "ATTENDED_TRANSFER");
