@@ -75,6 +75,14 @@ impl Set {
         Self(clipped.filter(|(from, to)| from < to).collect())
     }
 
+    /// Keeps the instants from `from` on and before `to`.
+    pub(crate) fn cut(&mut self, (from, to): Span) {
+        self.0.retain_mut(|span| {
+            *span = (span.0.max(from), span.1.min(to));
+            span.0 < span.1
+        });
+    }
+
     /// The instants here and not there.
     pub(crate) fn minus(&self, other: &Self) -> Self {
         if other.is_empty() {
@@ -117,6 +125,9 @@ mod tests {
             let (set_a, set_b) = (Set::of(a.clone()), Set::of(b.clone()));
             let (both, rest, all) = (set_a.and(&set_b), set_a.minus(&set_b), Set::union([&set_a, &set_b]));
             let clipped = set_a.clip(window);
+            let mut cut = set_a.clone();
+            cut.cut(window);
+            prop_assert_eq!(&cut, &clipped);
             for at in 0..30 {
                 let (in_a, in_b) = (member(&a, at), member(&b, at));
                 prop_assert_eq!(set_a.covers(at), in_a);

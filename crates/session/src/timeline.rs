@@ -49,7 +49,7 @@ impl Timeline {
         } else {
             talk_inside(parties, bridges, &presence)
         };
-        layers.iter_mut().for_each(|layer| layer.set = layer.set.clip(window));
+        layers.iter_mut().for_each(|layer| layer.set.cut(window));
         let answer = layers.iter().filter_map(|layer| layer.set.first()).min();
         if let Some(answer) = answer {
             let after = (answer.max(window.0), window.1);
@@ -58,12 +58,12 @@ impl Timeline {
             } else {
                 hold::inside(parties, bridges, &presence)
             };
-            held.iter_mut().for_each(|layer| layer.set = layer.set.clip(after));
+            held.iter_mut().for_each(|layer| layer.set.cut(after));
             layers.append(&mut held);
         }
         parked(parties, bridges, roles, &mut layers);
         alerting(parties, &mut layers);
-        layers.iter_mut().for_each(|layer| layer.set = layer.set.clip(window));
+        layers.iter_mut().for_each(|layer| layer.set.cut(window));
         layers.retain(|layer| !layer.set.is_empty());
         // The first layer that covers an instant gives its state and reason; the sort keeps the order of rules.
         layers.sort_by_key(|layer| layer.state);

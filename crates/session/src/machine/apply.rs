@@ -104,7 +104,7 @@ impl Machine {
         let here = &mut self.spaces[space as usize];
         let is_new = here.legs[leg].session == NONE;
         if is_new {
-            here.add_session(vec![leg], leg, Phase::Open { due: i64::MAX, complete: false });
+            self.place(space, leg, added);
         } else {
             let session = here.legs[leg].session;
             self.reopen((space, session));
@@ -123,6 +123,23 @@ impl Machine {
         if !removed.names.is_empty() {
             self.recheck_overdue(space, &removed.names);
         }
+    }
+
+    /// Puts a new leg into a session that it belongs to, or into one of its own.
+    fn place(&mut self, space: u32, leg: u32, said: &Naming) {
+        let here = &mut self.spaces[space as usize];
+        let known = &here.legs[leg];
+        let tied = here.tied(&known.id, said, known.kind.ties());
+        let home = tied.into_iter().map(|other| here.legs[other].session).find(|session| *session != NONE);
+        let Some(home) = home else {
+            here.add_session(vec![leg], leg, Phase::Open { due: i64::MAX, complete: false });
+            return;
+        };
+        let bytes = here.legs[leg].packed.len();
+        here.legs[leg].session = home;
+        here.sessions[home].legs.push(leg);
+        here.sessions[home].bytes += bytes;
+        self.reopen((space, home));
     }
 
     /// Joins the sessions that a leg ties together. `said`: what it says, if that is at hand.

@@ -2,7 +2,7 @@
 
 use super::{Machine, Place, Wake};
 use crate::config::Mode;
-use crate::space::{Naming, Phase, Standing};
+use crate::space::{Phase, Standing};
 
 impl Machine {
     /// Sets the timer of an open session by how it stands.
@@ -116,13 +116,7 @@ impl Machine {
         self.forget_place(place);
         let here = &mut self.spaces[place.0 as usize];
         let Some(session) = here.sessions.remove(place.1) else { return };
-        for leg in session.legs {
-            let said = Naming::of(&here.legs[leg].packed);
-            here.unindex(leg, &said);
-            if let Some(known) = here.legs.remove(leg) {
-                here.by_id.remove(&known.id);
-            }
-        }
+        session.legs.into_iter().for_each(|leg| here.remove_leg(leg));
     }
 
     /// These legs are no longer named by some open session: kept sessions that only waited for that can go.

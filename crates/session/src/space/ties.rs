@@ -68,20 +68,34 @@ impl Space {
 
     /// Takes what a leg no longer says out of the indexes.
     pub(crate) fn unindex(&mut self, leg: u32, removed: &Naming) {
-        for text in &removed.links {
-            let Some(link) = self.links.get_mut(text) else { continue };
-            link.carriers.retain(|carrier| *carrier != leg);
-            // A broken link is remembered while a leg that carries it is known.
-            if link.carriers.is_empty() {
-                self.links.remove(text);
-            }
+        removed.links.iter().for_each(|text| self.drop_link(leg, text));
+        removed.names.iter().for_each(|name| self.drop_name(leg, name));
+    }
+
+    /// Forgets a leg.
+    pub(crate) fn remove_leg(&mut self, leg: u32) {
+        let Some(known) = self.legs.remove(leg) else { return };
+        self.by_id.remove(&known.id);
+        for (record, _) in records(&known.packed) {
+            record.links().for_each(|text| self.drop_link(leg, text));
+            record.names().for_each(|name| self.drop_name(leg, name));
         }
-        for name in &removed.names {
-            let Some(namers) = self.namers.get_mut(name) else { continue };
-            namers.retain(|namer| *namer != leg);
-            if namers.is_empty() {
-                self.namers.remove(name);
-            }
+    }
+
+    fn drop_link(&mut self, leg: u32, text: &str) {
+        let Some(link) = self.links.get_mut(text) else { return };
+        link.carriers.retain(|carrier| *carrier != leg);
+        // A broken link is remembered while a leg that carries it is known.
+        if link.carriers.is_empty() {
+            self.links.remove(text);
+        }
+    }
+
+    fn drop_name(&mut self, leg: u32, name: &str) {
+        let Some(namers) = self.namers.get_mut(name) else { return };
+        namers.retain(|namer| *namer != leg);
+        if namers.is_empty() {
+            self.namers.remove(name);
         }
     }
 

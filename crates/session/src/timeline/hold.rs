@@ -29,7 +29,7 @@ pub(super) fn of_customer(
         held.extend(left_alone(parties, &partners, &together, customer, presence));
     }
     let life = parties.all[customer].life();
-    held.iter_mut().for_each(|layer| layer.set = layer.set.clip(life));
+    held.iter_mut().for_each(|layer| layer.set.cut(life));
     held
 }
 
