@@ -89,6 +89,8 @@ pub struct Machine {
     /// Kept sessions whose time is over, but that an open session's bridges name.
     overdue: hash::Set<Place>,
     dirty: hash::Set<Place>,
+    /// How many sessions are kept.
+    kept: u64,
     /// Where records are packed.
     scratch: Vec<u8>,
     /// Values to keep of what is no session, by key; none = delete.
@@ -110,6 +112,7 @@ impl Machine {
             stubs: stubs::Stubs::default(),
             overdue: hash::Set::default(),
             dirty: hash::Set::default(),
+            kept: 0,
             scratch: Vec::new(),
             other_changes: BTreeMap::new(),
         }
@@ -159,18 +162,11 @@ impl Machine {
 
     /// Counters since the start, and gauges as of now.
     pub fn stats(&self) -> Stats {
-        let (mut live, mut kept, mut legs) = (0, 0, 0);
-        for space in &self.spaces {
-            legs += space.legs.len() as u64;
-            for (_, session) in space.sessions.iter() {
-                match session.phase {
-                    crate::space::Phase::Open { .. } => live += 1,
-                    crate::space::Phase::Kept { .. } => kept += 1,
-                }
-            }
-        }
+        let legs = self.spaces.iter().map(|space| space.legs.len() as u64).sum();
+        let sessions: u64 = self.spaces.iter().map(|space| space.sessions.len() as u64).sum();
         let stub_legs = self.stubs.legs() as u64;
-        Stats { live_sessions: live, kept_sessions: kept, legs, stub_legs, ..self.stats }
+        let live_sessions = sessions - self.kept;
+        Stats { live_sessions, kept_sessions: self.kept, legs, stub_legs, ..self.stats }
     }
 
     /// The space of a tenant's pbx, made at its first leg.

@@ -184,6 +184,7 @@ impl Machine {
         let session = &mut self.spaces[place.0 as usize].sessions[place.1];
         let Phase::Kept { until, .. } = session.phase else { return };
         session.phase = Phase::Open { due: i64::MAX, complete: false };
+        self.kept -= 1;
         self.stats.late += 1;
         self.timers.remove(&(until, Wake::Forget, place));
         self.overdue.remove(&place);

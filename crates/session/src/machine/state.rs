@@ -238,6 +238,7 @@ impl Machine {
                 match phase {
                     Phase::Open { .. } => self.schedule((space, session)),
                     Phase::Kept { until, .. } => {
+                        self.kept += 1;
                         self.timers.insert((until, Wake::Forget, (space, session)));
                     }
                 }

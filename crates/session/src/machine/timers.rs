@@ -42,7 +42,10 @@ impl Machine {
     pub(super) fn forget_place(&mut self, place: Place) {
         let wake = match self.spaces[place.0 as usize].sessions[place.1].phase {
             Phase::Open { due, .. } => (due, Wake::Close, place),
-            Phase::Kept { until, .. } => (until, Wake::Forget, place),
+            Phase::Kept { until, .. } => {
+                self.kept -= 1;
+                (until, Wake::Forget, place)
+            }
         };
         self.timers.remove(&wake);
         self.overdue.remove(&place);
