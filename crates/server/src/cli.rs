@@ -14,7 +14,7 @@ pub use io::Io;
 pub use outcome::{Failure, Outcome};
 
 use crate::commands::{
-    aggregate, apply, check_config, compare, completions, dead_letters, explain, serve, simulate, sink,
+    aggregate, apply, calls, check_config, compare, completions, dead_letters, explain, serve, simulate, sink,
 };
 
 /// Raw call legs in, one true record per call, webhooks out
@@ -39,6 +39,8 @@ enum Command {
     Apply(apply::Apply),
     /// Receive webhooks and print them, or fail on request
     Sink(sink::Sink),
+    /// List calls, or show them with time line, legs and requests
+    Calls(calls::Calls),
     /// List what was rejected, look at it, send it in again
     DeadLetters(dead_letters::DeadLetters),
     /// Print the configuration as it comes out, or all that is wrong with it
@@ -67,6 +69,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, io: &mut Io<'_>) -> u8
         Command::Apply(args) => apply::run(args, io),
         Command::Simulate(args) => simulate::run(args, io),
         Command::Compare(args) => compare::run(args, io),
+        Command::Calls(args) => calls::run(args, io),
         Command::DeadLetters(args) => dead_letters::run(args, io),
         Command::Sink(args) => sink::run(args, io),
         Command::CheckConfig(args) => check_config::run(args, io),

@@ -17,8 +17,8 @@ use ringpost_trigger::{Compiled, Policy};
 
 use crate::cli::{Failure, Io, Outcome};
 use crate::clock;
-use crate::config::{self, Config, Flags};
-use crate::open_store::{open_store, store_exists};
+use crate::config::Config;
+use crate::open_store::{load_for_store, open_store, store_exists};
 use crate::resources::{Known, Read, Resources, check, read, read_folder};
 use plan::{Plan, plan};
 use state::State;
@@ -75,7 +75,7 @@ pub struct Apply {
 /// # Errors
 /// Mistakes in configuration or files, or a store that cannot be used.
 pub fn run(args: &Apply, io: &mut Io<'_>) -> Result<Outcome, Failure> {
-    let config = load(args, io)?;
+    let config = load_for_store(args.config.as_deref(), args.data.as_deref(), io)?;
     let files = read_folder(&args.file).with_context(|| format!("read {}", args.file.display()))?;
     if files.is_empty() {
         return Err(anyhow::anyhow!("{} holds no *.toml and no *.json", args.file.display()).into());
@@ -103,14 +103,6 @@ pub fn run(args: &Apply, io: &mut Io<'_>) -> Result<Outcome, Failure> {
         io.stdout.write_all(ending(args, &plan).as_bytes())?;
         Ok(Outcome::Fine)
     })
-}
-
-fn load(args: &Apply, io: &Io<'_>) -> Result<Config, Failure> {
-    let file = args.config.clone().or_else(|| io.variable("RINGPOST_CONFIG").map(PathBuf::from));
-    let data = args.data.as_ref().map(|dir| dir.display().to_string());
-    let loaded =
-        config::load(file.as_deref(), &io.variables, &Flags::default().with("data.dir", "--data", data))?;
-    Ok(loaded.config)
 }
 
 fn checked(

@@ -13,8 +13,7 @@ use ringpost_model::{PbxKey, TenantKey};
 use ringpost_store::{DeadLetterFilter, DeadLetterId, Store};
 
 use crate::cli::{Failure, Io, Outcome};
-use crate::config::{self, Config, Flags};
-use crate::open_store::{open_store, store_exists};
+use crate::open_store::{load_for_store, open_store, store_exists};
 
 /// Arguments of `dead-letters`.
 #[derive(Debug, Args)]
@@ -109,7 +108,7 @@ impl Which {
 /// # Errors
 /// A store that is not there or cannot be read, a server that cannot be reached.
 pub fn run(args: &DeadLetters, io: &mut Io<'_>) -> Result<Outcome, Failure> {
-    let config = load(args, io)?;
+    let config = load_for_store(args.config.as_deref(), args.data.as_deref(), io)?;
     if !store_exists(&config) {
         let folder = config.data.dir.display();
         return Err(
@@ -126,13 +125,6 @@ pub fn run(args: &DeadLetters, io: &mut Io<'_>) -> Result<Outcome, Failure> {
         store.close().await;
         done
     })
-}
-
-fn load(args: &DeadLetters, io: &Io<'_>) -> Result<Config, Failure> {
-    let file = args.config.clone().or_else(|| io.variable("RINGPOST_CONFIG").map(PathBuf::from));
-    let data = args.data.as_ref().map(|dir| dir.display().to_string());
-    let flags = Flags::default().with("data.dir", "--data", data);
-    Ok(config::load(file.as_deref(), &io.variables, &flags)?.config)
 }
 
 async fn list(args: &List, store: &Store, io: &mut Io<'_>) -> Result<Outcome, Failure> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
-use ringpost_model::{Cdr, Filter};
+use ringpost_model::{Cdr, Filter, TriggerId};
 use ringpost_numbers::Region;
 use ringpost_trigger::{Compiled, Explained};
 use serde::Deserialize;
@@ -14,21 +14,23 @@ use serde_json::value::RawValue;
 
 use crate::cli::{Failure, Io, Outcome};
 use crate::config::{Mistake, Positions};
+use crate::open_store::{load_for_store, open_store, store_exists};
 use crate::resources::{Reading, TriggerNode, document, filters_of, trigger_nodes};
 
 /// Arguments of `explain`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The trigger is a file as `apply` takes it, or one trigger alone, as TOML or JSON; of the latter only
-`filters` is looked at. The session is a record as `aggregate` prints it, a webhook's payload, or a
-stored envelope; of several, one a line, each is explained.
+`filters` is looked at. Or it is the id of one in the store. The session is a record as `aggregate`
+prints it, a webhook's payload, or a stored envelope; of several, one a line, each is explained.
 
 Examples:
   ringpost explain --trigger crm.toml --session record.json
+  ringpost explain --trigger 4f9caf1f-ff80-510f-b730-e271ae7d62b9 --data /var/lib/ringpost -s record.json
   ringpost aggregate legs.ndjson | ringpost explain --trigger resources.toml --name CRM --session -")]
 pub struct Explain {
-    /// File with the trigger
-    #[arg(long, short, value_name = "FILE")]
+    /// File with the trigger, or its id in the store
+    #[arg(long, short, value_name = "FILE|ID")]
     pub trigger: PathBuf,
     /// Which trigger, where the file holds several
     #[arg(long, value_name = "NAME")]
@@ -39,6 +41,20 @@ pub struct Explain {
     /// Region in which numbers without a country code are read; else the tenant's, where the file has it
     #[arg(long, value_name = "GB")]
     pub region: Option<String>,
+    /// Configuration file, for the store of an id. Environment: RINGPOST_CONFIG
+    #[arg(long, short, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Folder of the store of an id (data.dir)
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+}
+
+impl Explain {
+    /// The id, where it is one and no file has its name.
+    fn id(&self) -> Option<TriggerId> {
+        let id = self.trigger.to_str()?.parse().ok()?;
+        (!self.trigger.exists()).then_some(id)
+    }
 }
 
 /// Says of each filter whether it held, and on what value.
@@ -46,7 +62,10 @@ pub struct Explain {
 /// # Errors
 /// A file that cannot be read, a trigger whose filters mean nothing, a record that is none.
 pub fn run(args: &Explain, io: &mut Io<'_>) -> Result<Outcome, Failure> {
-    let asked = asked(args, io)?;
+    let asked = match args.id() {
+        Some(id) => stored(id, args, io)?,
+        None => asked(args, io)?,
+    };
     let text = read(&args.session, io.stdin)?;
     let name = args.session.display().to_string();
     let mut many = 0;
@@ -69,14 +88,40 @@ struct Asked {
     compiled: Compiled,
 }
 
+/// From the store, in its owner's region.
+fn stored(id: TriggerId, args: &Explain, io: &Io<'_>) -> Result<Asked, Failure> {
+    let config = load_for_store(args.config.as_deref(), args.data.as_deref(), io)?;
+    if !store_exists(&config) {
+        let folder = config.data.dir.display();
+        return Err(
+            anyhow::anyhow!("{folder} holds no store; name its folder with --data or --config").into()
+        );
+    }
+    let found = io.runtime()?.block_on(async {
+        let store = open_store(&config).await?;
+        let found = store.trigger(id).await?.with_context(|| format!("there is no trigger {id}"))?;
+        let owner = store.tenant(&found.tenant).await?;
+        store.close().await;
+        anyhow::Ok((found.trigger, owner.map(|tenant| tenant.region).unwrap_or_default()))
+    });
+    let (trigger, owners_region) = found?;
+    let region =
+        region(args.region.as_deref().or(Some(&*owners_region).filter(|region| !region.is_empty())))?;
+    let compiled = Compiled::new(&trigger.filters, region);
+    let compiled = compiled.map_err(|errors| anyhow::anyhow!("{id} does not compile: {}", errors[0]))?;
+    Ok(Asked { name: trigger.name.into(), filters: trigger.filters, compiled })
+}
+
+fn region(code: Option<&str>) -> Result<Option<Region>, Failure> {
+    code.map(Region::new).transpose().map_err(|error| Failure::Usage(format!("--region: {error}")))
+}
+
 fn asked(args: &Explain, io: &mut Io<'_>) -> Result<Asked, Failure> {
     let text = read(&args.trigger, io.stdin)?;
     let file = args.trigger.display().to_string();
     let node = document(&args.trigger, &file, &text, &Positions::new(&file, &text))?;
     let found = choose(trigger_nodes(&node), args)?;
-    let region = args.region.as_deref().or(found.region);
-    let region =
-        region.map(Region::new).transpose().map_err(|error| Failure::Usage(format!("--region: {error}")))?;
+    let region = region(args.region.as_deref().or(found.region))?;
     let positions = Positions::new(&file, &text);
     let mut reading = Reading { positions, variables: &io.variables, mistakes: Vec::new() };
     let filters = filters_of(&mut reading, found.node);

@@ -118,15 +118,11 @@ async fn listen(args: &Sink, settings: Settings, io: &mut Io<'_>) -> Result<Outc
     writeln!(io.stderr, "sink: listening on http://{}", listener.local_addr()?)?;
     let (sender, receiver) = mpsc::channel(QUEUE);
     let serving = server::serve(listener, settings, sender);
-    let stop = async {
-        // Without the signal the sink ends by being killed, which loses nothing.
-        let _ = tokio::signal::ctrl_c().await;
-    };
     let mut seen = Seen::default();
     let done = tokio::select! {
         served = serving => served.map_err(Failure::from),
         printed = print(args, receiver, io, &mut seen) => printed,
-        () = stop => Ok(()),
+        () = asked_to_stop() => Ok(()),
     };
     writeln!(
         io.stderr,
@@ -134,6 +130,29 @@ async fn listen(args: &Sink, settings: Settings, io: &mut Io<'_>) -> Result<Outc
         seen.requests, seen.deliveries, seen.repeats
     )?;
     done.map(|()| Outcome::Fine)
+}
+
+/// Ends with the first SIGINT or SIGTERM. Where there are no signals the sink ends by being killed, which loses
+/// nothing.
+async fn asked_to_stop() {
+    let interrupted = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    #[cfg(unix)]
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminated = std::future::pending::<()>();
+    tokio::select! {
+        () = interrupted => {}
+        () = terminated => {}
+    }
 }
 
 #[derive(Debug, Default)]

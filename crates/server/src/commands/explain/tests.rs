@@ -83,3 +83,21 @@ fn of_several_triggers_one_must_be_named() {
     let (code, _, err) = explain(&[], ("t.toml", TRIGGERS), RECORD);
     assert_eq!((code, err.as_str()), (2, "error: name one with --name: \"CRM\", \"All\"\n"));
 }
+
+/// The id stands on the trigger's page; numbers are read in its owner's region.
+#[test]
+fn a_trigger_of_the_store_is_explained_by_its_id() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(path("t.toml"), TRIGGERS).unwrap();
+    let (code, _, err) = ringpost(&["apply", "-f", &path("t.toml"), "--data", &path("data")], "");
+    assert_eq!(code, 0, "{err}");
+    let owner = ringpost_model::TenantKey::new("acme").unwrap();
+    let id = crate::resources::trigger_id(&owner, "CRM").to_string();
+    let (code, out, err) = ringpost(&["explain", "-t", &id, "--data", &path("data"), "-s", "-"], RECORD);
+    assert_eq!(code, 0, "{err}");
+    assert!(out.ends_with("does not fire: 1 of 3 filters do not hold\n"), "{out}");
+    let unknown = id.replace(&id[..4], "0000");
+    let (code, _, err) = ringpost(&["explain", "-t", &unknown, "--data", &path("data"), "-s", "-"], RECORD);
+    assert_eq!((code, err.contains("there is no trigger")), (1, true), "{err}");
+}
