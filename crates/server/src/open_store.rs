@@ -1,9 +1,12 @@
 //! Opens the store of a configuration: where it is, and which key its secrets are sealed with.
 
+use std::path::{Path, PathBuf};
+
 use anyhow::Context;
 use ringpost_store::{Config as StoreConfig, Key, Keyring, Store};
 
-use crate::config::Config;
+use crate::cli::{Failure, Io};
+use crate::config::{self, Config, Flags};
 
 /// Opens the store, or makes it with its folder and key.
 ///
@@ -27,4 +30,19 @@ fn key(config: &Config) -> anyhow::Result<Key> {
 /// Whether there is a store to look at; looking makes none.
 pub(crate) fn store_exists(config: &Config) -> bool {
     config.data.dir.join("store.db").exists()
+}
+
+/// The configuration of a command that works on the store: a file or RINGPOST_CONFIG, and `--data`.
+///
+/// # Errors
+/// All mistakes at once.
+pub(crate) fn load_for_store(
+    file: Option<&Path>,
+    data: Option<&Path>,
+    io: &Io<'_>,
+) -> Result<Config, Failure> {
+    let file = file.map(Path::to_owned).or_else(|| io.variable("RINGPOST_CONFIG").map(PathBuf::from));
+    let data = data.map(|dir| dir.display().to_string());
+    let flags = Flags::default().with("data.dir", "--data", data);
+    Ok(config::load(file.as_deref(), &io.variables, &flags)?.config)
 }
