@@ -191,16 +191,18 @@ impl Core {
             for reject in decoded.rejects {
                 effects.dead_letters.push(unreadable(&place, Dialect::Native, &reject, now));
             }
-            drain(batch.partition, owned, &place, effects)?;
+            take_outputs(owned, &place, effects)?;
         }
         effects.commit.positions.push(batch.position());
+        take_changes(batch.partition, owned, effects);
         Ok(())
     }
 
     fn handle_idle(&mut self, now: Timestamp, effects: &mut Effects) -> anyhow::Result<()> {
         for (partition, owned) in &mut self.partitions {
             owned.machine.handle_timeout(owned.time.at_end(now));
-            drain(*partition, owned, "", effects)?;
+            take_outputs(owned, "", effects)?;
+            take_changes(*partition, owned, effects);
         }
         Ok(())
     }
@@ -219,8 +221,8 @@ fn place(batch: &Batch, message: &Message) -> String {
     format!("{}/{}@{}", batch.topic, batch.partition, message.offset)
 }
 
-/// Takes out of a machine what has to be made durable. `place` is where the record stood that it was given last.
-fn drain(partition: Partition, owned: &mut Owned, place: &str, effects: &mut Effects) -> anyhow::Result<()> {
+/// Takes out of a machine what it has to say. `place` is where the record stood that it was given last.
+fn take_outputs(owned: &mut Owned, place: &str, effects: &mut Effects) -> anyhow::Result<()> {
     let mut records = Vec::new();
     while let Some(output) = owned.machine.poll() {
         match output {
@@ -239,11 +241,15 @@ fn drain(partition: Partition, owned: &mut Owned, place: &str, effects: &mut Eff
     if !records.is_empty() {
         effects.commit.outputs.push(Output { topic: CDRS.to_owned(), records });
     }
+    Ok(())
+}
+
+/// Takes out of a machine what it has to remember: once a batch, since a session of it may change many times.
+fn take_changes(partition: Partition, owned: &mut Owned, effects: &mut Effects) {
     let changes = owned.machine.take_changes().into_iter();
     effects.commit.changes.extend(changes.map(|change| StateChange {
         partition,
         key: change.key.into(),
         value: change.value.map(Bytes::from),
     }));
-    Ok(())
 }
