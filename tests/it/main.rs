@@ -1,5 +1,11 @@
 //! The one test binary over the whole workspace: what no single crate can promise alone.
+//!
+//! Some modules look at the sources; the others run the real binary as a user would. `make test` builds it before.
 
+mod harness;
+
+mod crash;
 mod edges;
+mod stop;
 mod supply;
 mod tidy;

@@ -1,0 +1,203 @@
+//! A receiver inside the test: it keeps what it gets, in order, and answers as the test says.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::to_bytes;
+use axum::extract::{Request as HttpRequest, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use serde_json::Value;
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::TIMEOUT;
+
+/// A port that refuses connections until [`Receiver::listen`].
+pub(crate) struct Down(TcpSocket);
+
+/// A running receiver.
+pub(crate) struct Receiver {
+    pub(crate) address: SocketAddr,
+    requests: watch::Receiver<Vec<Request>>,
+    in_flight: Arc<AtomicUsize>,
+}
+
+/// One request.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    /// As it came, without the question mark.
+    pub(crate) query: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+/// How a request is answered.
+#[derive(Debug, Clone)]
+pub(crate) struct Reply {
+    status: StatusCode,
+    headers: Vec<(&'static str, String)>,
+    after: Option<Duration>,
+}
+
+impl Reply {
+    pub(crate) fn status(status: u16) -> Self {
+        let status = StatusCode::from_u16(status).expect("a status");
+        Self { status, headers: Vec::new(), after: Some(Duration::ZERO) }
+    }
+
+    /// Never.
+    pub(crate) fn hang() -> Self {
+        Self { after: None, ..Self::status(200) }
+    }
+
+    /// A receiver that takes so long.
+    pub(crate) fn after(self, time: Duration) -> Self {
+        Self { after: Some(time), ..self }
+    }
+
+    pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.to_owned()));
+        self
+    }
+}
+
+impl Request {
+    /// Value of a header; empty without it.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).expect("the body is JSON")
+    }
+
+    /// The call that it is about.
+    pub(crate) fn session(&self) -> String {
+        self.json()["cdr"]["id"].as_str().expect("a record has an id").to_owned()
+    }
+}
+
+type Answer = Arc<dyn Fn(&Request) -> Reply + Send + Sync>;
+
+struct Shared {
+    answer: Answer,
+    requests: watch::Sender<Vec<Request>>,
+    in_flight: Arc<AtomicUsize>,
+}
+
+impl Receiver {
+    /// On a free port.
+    pub(crate) async fn start(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        Self::serve(listener, Arc::new(answer))
+    }
+
+    /// A port that is taken, and refuses connections.
+    pub(crate) fn down() -> Down {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a free port");
+        Down(socket)
+    }
+
+    fn serve(listener: TcpListener, answer: Answer) -> Self {
+        let address = listener.local_addr().expect("it is bound");
+        let (sender, requests) = watch::channel(Vec::new());
+        let in_flight = Arc::new(AtomicUsize::new(0));
+        let shared = Shared { answer, requests: sender, in_flight: Arc::clone(&in_flight) };
+        let router = Router::new().fallback(receive).with_state(Arc::new(shared));
+        // It ends with the runtime of the test.
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { address, requests, in_flight }
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// All that came so far, in order.
+    pub(crate) fn requests(&self) -> Vec<Request> {
+        self.requests.borrow().clone()
+    }
+
+    /// Requests that came and are not answered yet.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::SeqCst)
+    }
+
+    /// Until what came is as wanted; returns it.
+    pub(crate) async fn until(&self, what: &str, wanted: impl Fn(&[Request]) -> bool) -> Vec<Request> {
+        let mut requests = self.requests.clone();
+        let got = timeout(TIMEOUT, requests.wait_for(|requests| wanted(requests))).await;
+        match got {
+            Ok(Ok(requests)) => requests.clone(),
+            _ => panic!("waited in vain for {what}; {} requests came", self.requests.borrow().len()),
+        }
+    }
+
+    /// Until so many have come.
+    pub(crate) async fn count(&self, count: usize) -> Vec<Request> {
+        self.until(&format!("{count} requests"), |requests| requests.len() >= count).await
+    }
+}
+
+impl Down {
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.0.local_addr().expect("it is bound"))
+    }
+
+    /// From now on connections are taken.
+    pub(crate) fn listen(self, answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Receiver {
+        Receiver::serve(self.0.listen(1024).expect("it is bound"), Arc::new(answer))
+    }
+}
+
+async fn receive(State(shared): State<Arc<Shared>>, request: HttpRequest) -> Response {
+    let _flight = Flight::new(&shared.in_flight);
+    let (parts, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, usize::MAX).await else { return StatusCode::BAD_REQUEST.into_response() };
+    let request = Request {
+        method: parts.method.to_string(),
+        path: parts.uri.path().to_owned(),
+        query: parts.uri.query().unwrap_or_default().to_owned(),
+        headers: parts.headers,
+        body,
+    };
+    let reply = (shared.answer)(&request);
+    shared.requests.send_modify(|requests| requests.push(request));
+    match reply.after {
+        Some(Duration::ZERO) => {}
+        Some(time) => tokio::time::sleep(time).await,
+        None => std::future::pending().await,
+    }
+    let headers = reply.headers.iter().map(|(name, value)| (*name, value.clone()));
+    let headers: Vec<(&str, String)> = headers.collect();
+    let mut response = reply.status.into_response();
+    for (name, value) in headers {
+        response.headers_mut().insert(name, value.parse().expect("a value"));
+    }
+    response
+}
+
+/// Counts a request while it is answered, also where its sender leaves.
+struct Flight(Arc<AtomicUsize>);
+
+impl Flight {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}

@@ -1,0 +1,182 @@
+//! A running `ringpost serve`: its ports, its log, its end.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+
+use reqwest::StatusCode;
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::home::{Home, command};
+use super::{TIMEOUT, eventually, token};
+
+/// The process. It is killed with its owner.
+pub(crate) struct Serve {
+    child: Child,
+    log: watch::Receiver<Vec<String>>,
+    client: reqwest::Client,
+    pub(crate) intake: SocketAddr,
+    pub(crate) admin: SocketAddr,
+}
+
+/// What a request was answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) body: Value,
+}
+
+impl Serve {
+    pub(super) async fn start(home: &Home) -> Self {
+        let flags = home.flags();
+        let mut command = command(&["serve"]);
+        command.args(&flags).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary starts");
+        let mut log = read_lines(child.stderr.take().expect("it is piped"));
+        let up = wait_for_line(&mut log, "\"ringpost is up\"").await;
+        let up: Value = serde_json::from_str(&up).expect("the log is JSON where nobody looks on");
+        let port = |name: &str| up[name].as_str().and_then(|text| text.parse().ok()).expect("an address");
+        let (intake, admin) = (port("intake"), port("admin"));
+        let serve = Self { child, log, client: client(), intake, admin };
+        serve.ready().await;
+        serve
+    }
+
+    /// Until it says that it is ready.
+    async fn ready(&self) {
+        eventually("/readyz", async || {
+            let answer = self.client.get(format!("http://{}/readyz", self.admin)).send().await;
+            answer.is_ok_and(|answer| answer.status() == StatusCode::OK).then_some(())
+        })
+        .await;
+    }
+
+    /// Posts a body for a pbx, as a switch does.
+    pub(crate) async fn post(&self, pbx: &str, body: impl Into<Vec<u8>>) -> Answer {
+        self.post_with(pbx, &token(pbx), body).await
+    }
+
+    pub(crate) async fn post_with(&self, pbx: &str, token: &str, body: impl Into<Vec<u8>>) -> Answer {
+        let url = format!("http://{}/ingest/{pbx}", self.intake);
+        let request = self.client.post(url).bearer_auth(token).body(body.into());
+        let answer = request.send().await.expect("the intake answers");
+        let status = answer.status();
+        let text = answer.text().await.unwrap_or_default();
+        Answer { status, body: serde_json::from_str(&text).unwrap_or(Value::Null) }
+    }
+
+    /// Posts what has to be taken in.
+    #[track_caller]
+    pub(crate) fn accept(&self, pbx: &str, body: impl Into<Vec<u8>>) -> impl Future<Output = ()> {
+        let body = body.into();
+        async move {
+            let answer = self.post(pbx, body).await;
+            assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.body);
+        }
+    }
+
+    /// Every metric by its name, labels as printed.
+    pub(crate) async fn metrics(&self) -> BTreeMap<String, f64> {
+        let text = self.metrics_text().await;
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        lines
+            .filter_map(|line| line.rsplit_once(' '))
+            .map(|(name, value)| (name.to_owned(), value.parse().unwrap()))
+            .collect()
+    }
+
+    pub(crate) async fn metrics_text(&self) -> String {
+        let answer = self.client.get(format!("http://{}/metrics", self.admin)).send().await.expect("metrics");
+        answer.text().await.expect("metrics are text")
+    }
+
+    /// Until metrics are as wanted.
+    pub(crate) async fn until(&self, what: &str, wanted: impl Fn(&dyn Fn(&str) -> f64) -> bool) {
+        eventually(what, async || {
+            let metrics = self.metrics().await;
+            let value = |name: &str| metrics.get(&format!("ringpost_{name}")).copied().unwrap_or_default();
+            wanted(&value).then_some(())
+        })
+        .await;
+    }
+
+    /// Everything logged so far, a line each.
+    pub(crate) fn log(&self) -> Vec<String> {
+        self.log.borrow().clone()
+    }
+
+    /// Until a line of the log holds this.
+    pub(crate) async fn logged(&mut self, text: &str) -> String {
+        wait_for_line(&mut self.log, text).await
+    }
+
+    /// As a crash does.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("it can be killed");
+        self.child.wait().expect("it has ended");
+    }
+
+    /// As an operator does; waits for the end, and returns what was logged.
+    pub(crate) async fn stop(self) -> (ExitStatus, Vec<String>) {
+        self.terminate();
+        self.ended().await
+    }
+
+    /// Asks it to stop.
+    pub(crate) fn terminate(&self) {
+        // The shell's own `kill`: that of a package may be missing.
+        let kill = format!("kill -TERM {}", self.child.id());
+        let sent = Command::new("sh").args(["-c", &kill]).status().expect("a shell");
+        assert!(sent.success(), "the process is gone already");
+    }
+
+    /// Until it has ended.
+    pub(crate) async fn ended(mut self) -> (ExitStatus, Vec<String>) {
+        // Its end closes the log.
+        let closed = async { while self.log.changed().await.is_ok() {} };
+        timeout(TIMEOUT, closed).await.expect("it ends when it is asked to");
+        let status = self.child.wait().expect("it has ended");
+        (status, self.log())
+    }
+}
+
+impl Drop for Serve {
+    fn drop(&mut self) {
+        // It has ended already where the test has asked it to.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("log of serve:\n{}", self.log().join("\n"));
+        }
+    }
+}
+
+/// A client that keeps no connection of a killed server.
+pub(crate) fn client() -> reqwest::Client {
+    // Another test may have done it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy().timeout(TIMEOUT).build().expect("a client")
+}
+
+async fn wait_for_line(log: &mut watch::Receiver<Vec<String>>, text: &str) -> String {
+    let find = |lines: &Vec<String>| lines.iter().find(|line| line.contains(text)).cloned();
+    let waited =
+        timeout(TIMEOUT, log.wait_for(|lines| find(lines).is_some())).await.map(|lines| lines.is_ok());
+    let lines = log.borrow();
+    let found = waited.is_ok_and(|is_there| is_there).then(|| find(&lines)).flatten();
+    found.unwrap_or_else(|| panic!("the log ended, or went silent, without {text}:\n{}", lines.join("\n")))
+}
+
+/// Lines as they are written, until the process ends.
+fn read_lines(stderr: ChildStderr) -> watch::Receiver<Vec<String>> {
+    let (sender, receiver) = watch::channel(Vec::new());
+    std::thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            sender.send_modify(|lines| lines.push(line));
+        }
+    });
+    receiver
+}
