@@ -21,8 +21,8 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-pub use applicable::{Applicable, Firing};
-pub use source::TriggerSource;
+pub(crate) use applicable::{Applicable, Firing};
+pub(crate) use source::TriggerSource;
 
 use kept::{Kept, Loaded};
 use marks::Marks;
@@ -37,17 +37,17 @@ const CAPACITY: u64 = 200_000;
 /// What is known is older than the limit, and no newer can be had. It is not used: dispatch waits.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("failed to look up the triggers of {tenant}: those known are too old, and the store cannot be read")]
-pub struct Stale {
+pub(crate) struct Stale {
     /// Of which tenant.
-    pub tenant: TenantKey,
+    pub(crate) tenant: TenantKey,
     /// Why the store cannot be read.
     #[source]
-    pub source: Error,
+    pub(crate) source: Error,
 }
 
 /// Compiled triggers, kept. Cheap to clone.
 #[derive(Debug)]
-pub struct TriggerCache<S = Store> {
+pub(crate) struct TriggerCache<S = Store> {
     inner: Arc<Inner<S>>,
 }
 
@@ -70,7 +70,7 @@ impl<S> Clone for TriggerCache<S> {
 
 impl<S: TriggerSource> TriggerCache<S> {
     /// An empty cache over `source`; nothing in it is used for longer than `limit` (`trigger_cache_ttl`).
-    pub fn new(source: S, limit: Duration) -> Self {
+    pub(crate) fn new(source: S, limit: Duration) -> Self {
         let triggers = Kept::new(limit, CAPACITY, Owned::weight);
         let tree = Kept::new(limit, 1, |_| 1);
         Self { inner: Arc::new(Inner { source, triggers, tree, marks: Marks::new(limit) }) }
@@ -81,7 +81,7 @@ impl<S: TriggerSource> TriggerCache<S> {
     ///
     /// # Errors
     /// What is known of one of them is older than the limit, and the store cannot be read.
-    pub async fn lookup(&self, tenant: &TenantKey) -> Result<Applicable, Stale> {
+    pub(crate) async fn lookup(&self, tenant: &TenantKey) -> Result<Applicable, Stale> {
         let stale = |source| Stale { tenant: tenant.clone(), source };
         let mut layers = Vec::new();
         for owner in self.inner.chain(tenant).await.map_err(stale)? {
@@ -94,7 +94,7 @@ impl<S: TriggerSource> TriggerCache<S> {
     ///
     /// # Errors
     /// The store cannot be read. What is kept goes on until the limit.
-    pub async fn poll(&self) -> Result<(), Error> {
+    pub(crate) async fn poll(&self) -> Result<(), Error> {
         let changes = self.inner.source.changes_since(self.inner.marks.seen()).await?;
         let of_us = changes.iter().filter(|change| matches!(change.kind, Kind::Tenant | Kind::Trigger));
         let newest = changes.iter().map(|change| change.seq).max();
@@ -103,7 +103,7 @@ impl<S: TriggerSource> TriggerCache<S> {
     }
 
     /// Looks for changes so often, until told to stop. A second keeps the promise that a change is effective in two.
-    pub async fn run(self, every: Duration, stop: CancellationToken) {
+    pub(crate) async fn run(self, every: Duration, stop: CancellationToken) {
         let mut ticks = tokio::time::interval(every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut is_failing = false;

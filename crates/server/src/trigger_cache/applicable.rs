@@ -2,24 +2,24 @@
 
 use std::sync::Arc;
 
-use ringpost_model::{Cdr, EventName, TenantId, Trigger};
+use ringpost_model::{Cdr, TenantId, Trigger};
 
 use super::owned::{Indexed, Owned};
 
 /// A trigger, and whose.
 #[derive(Debug, Clone)]
-pub struct Firing {
+pub(crate) struct Firing {
     /// The tenant that owns the trigger; not always the call's.
-    pub owner: TenantId,
+    pub(crate) owner: TenantId,
     /// Version of the trigger.
-    pub version: u64,
+    pub(crate) version: u64,
     /// The trigger. It is enabled; it may be paused.
-    pub trigger: Arc<Trigger>,
+    pub(crate) trigger: Arc<Trigger>,
 }
 
 /// What was looked up for one tenant. It stays as it is, also when the configuration changes.
 #[derive(Debug, Clone)]
-pub struct Applicable {
+pub(crate) struct Applicable {
     /// Of the tenant itself, then of those above it.
     layers: Vec<Arc<Owned>>,
 }
@@ -30,7 +30,7 @@ impl Applicable {
     }
 
     /// The triggers of `call.completed` whose filters hold for a record: the tenant's own first.
-    pub fn matching(&self, cdr: &Cdr) -> Vec<Firing> {
+    pub(crate) fn matching(&self, cdr: &Cdr) -> Vec<Firing> {
         let mut found = Vec::new();
         for indexed in self.indexed() {
             indexed.matching(cdr, &mut found);
@@ -39,14 +39,8 @@ impl Applicable {
     }
 
     /// All triggers of `call.completed`, whether their filters hold or not: for a correction that no longer matches.
-    pub fn all(&self) -> impl Iterator<Item = &Firing> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Firing> {
         self.indexed().flat_map(Indexed::all)
-    }
-
-    /// The tenant's own triggers of an event that is no call's record.
-    pub fn of_event(&self, event: EventName) -> impl Iterator<Item = &Firing> {
-        let own = self.layers.first().map(|own| own.others()).unwrap_or_default();
-        own.iter().filter(move |firing| firing.trigger.event == event)
     }
 
     fn indexed(&self) -> impl Iterator<Item = &Indexed> {

@@ -10,15 +10,13 @@ use tracing::error;
 
 use super::applicable::Firing;
 
-/// What one tenant owns of triggers that are enabled.
+/// What one tenant owns of triggers that are enabled and fire for the record of a call.
 #[derive(Debug, Default)]
 pub(super) struct Owned {
-    /// Those of a call's record, in the store's order.
+    /// All, in the store's order.
     own: Indexed,
     /// Those of them that include subaccounts.
     for_subaccounts: Indexed,
-    /// Those of other events.
-    others: Vec<Firing>,
 }
 
 /// Triggers and their index, position by position.
@@ -40,14 +38,10 @@ impl Owned {
         let mut owned = Self::default();
         let (mut all, mut inherited) = (Vec::new(), Vec::new());
         for StoredTrigger { version, trigger, .. } in stored {
-            if !trigger.enabled {
+            if !trigger.enabled || trigger.event != EventName::CallCompleted {
                 continue;
             }
             let firing = Firing { owner: id, version, trigger: Arc::new(trigger) };
-            if firing.trigger.event != EventName::CallCompleted {
-                owned.others.push(firing);
-                continue;
-            }
             match Compiled::new(&firing.trigger.filters, region) {
                 Ok(compiled) if firing.trigger.include_subaccounts => {
                     inherited.push((firing.clone(), compiled.clone()));
@@ -76,14 +70,9 @@ impl Owned {
         &self.for_subaccounts
     }
 
-    /// Those of an event that is no call's record.
-    pub(super) fn others(&self) -> &[Firing] {
-        &self.others
-    }
-
     /// How much room it takes, in triggers.
     pub(super) fn weight(&self) -> u32 {
-        let triggers = self.own.triggers.len() + self.for_subaccounts.triggers.len() + self.others.len();
+        let triggers = self.own.triggers.len() + self.for_subaccounts.triggers.len();
         u32::try_from(1 + triggers).unwrap_or(u32::MAX)
     }
 }

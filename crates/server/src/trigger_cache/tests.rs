@@ -3,8 +3,8 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use ringpost_model::{Cdr, EventName, SessionId, TenantId, Timestamp, Trigger, TriggerId};
-use ringpost_store::{Change, StoredTrigger};
+use ringpost_model::{Cdr, SessionId, TenantId, Timestamp, Trigger, TriggerId};
+use ringpost_store::{Change, Config, Expect, Key, Keyring, StoredTrigger};
 use uuid::Uuid;
 
 use super::*;
@@ -318,7 +318,6 @@ async fn only_what_can_fire_is_looked_up() {
     let names =
         |firings: Vec<&Firing>| firings.iter().map(|it| &*it.trigger.name).collect::<Vec<_>>().join(" ");
     assert_eq!(names(applicable.all().collect()), "paused elsewhere");
-    assert_eq!(names(applicable.of_event(EventName::TriggerDisabled).collect()), "told");
     let firing = applicable.all().next().unwrap();
     assert_eq!((firing.version, firing.owner), (3, TenantId(Uuid::new_v5(&Uuid::NAMESPACE_OID, b"acme"))));
     assert_eq!(firing.trigger.id, TriggerId(Uuid::new_v5(&Uuid::NAMESPACE_OID, b"paused")));
@@ -330,4 +329,43 @@ async fn a_loop_in_the_tree_ends() {
     fake.tenant("reseller", Some("acme"), "GB");
     fake.triggers("acme", &[("one", r#""includeSubaccounts":true"#)]);
     assert_eq!(fires(&cache, "acme").await.unwrap(), "one");
+}
+
+/// Not in paused time: the store's threads are real. What the cache is told, it is told by one poll.
+#[tokio::test]
+async fn the_real_store_tells_of_triggers_and_tenants() {
+    let folder = tempfile::tempdir().unwrap();
+    let key_file = folder.path().join("key");
+    let keyring = Keyring::new(Key::read_or_make(&key_file).unwrap());
+    let store = Store::open(Config { folder: folder.path().join("store"), keyring }).await.unwrap();
+    let cache = TriggerCache::new(store.clone(), LIMIT);
+    let names = async || {
+        cache.poll().await.unwrap();
+        let found = cache.lookup(&key("acme")).await.unwrap().matching(&record());
+        found
+            .iter()
+            .map(|firing| format!("{}@{}", firing.trigger.name, firing.version))
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    let now = Timestamp::parse("2026-03-10T09:00:00Z").unwrap();
+    let fake = Fake::default();
+    fake.tenant("reseller", None, "GB");
+    fake.tenant("acme", None, "GB");
+    let tenant = |name: &str| fake.state.lock().unwrap().tenants[&key(name)].clone();
+
+    assert_eq!(names().await, "");
+    store.put_tenant(&tenant("reseller"), now).await.unwrap();
+    store.put_tenant(&tenant("acme"), now).await.unwrap();
+    store.put_trigger(&key("acme"), &trigger("one", ""), Expect::Nothing, now).await.unwrap();
+    let inherited = trigger("two", r#""includeSubaccounts":true"#);
+    store.put_trigger(&key("reseller"), &inherited, Expect::Nothing, now).await.unwrap();
+    assert_eq!(names().await, "one@1");
+    let moved = Tenant { parent: Some(key("reseller")), ..tenant("acme") };
+    store.put_tenant(&moved, now).await.unwrap();
+    assert_eq!(names().await, "one@1 two@1");
+    let paused = trigger("one", r#""paused":true"#);
+    store.put_trigger(&key("acme"), &paused, Expect::Version(1), now).await.unwrap();
+    store.remove_trigger(inherited.id, Expect::Anything, now).await.unwrap();
+    assert_eq!(names().await, "one@2");
 }
