@@ -36,8 +36,10 @@ fn normal_edges() -> BTreeMap<String, BTreeSet<String>> {
 fn no_crate_knows_one_that_it_must_not() {
     let allowed: BTreeMap<&str, &str> = ALLOWED.into_iter().collect();
     for (from, edges) in normal_edges() {
-        let allowed = allowed.get(from.as_str()).unwrap_or_else(|| panic!("{from} is not on the map of crates"));
-        let allowed: BTreeSet<String> = allowed.split_whitespace().map(|to| format!("ringpost-{to}")).collect();
+        let allowed =
+            allowed.get(from.as_str()).unwrap_or_else(|| panic!("{from} is not on the map of crates"));
+        let allowed: BTreeSet<String> =
+            allowed.split_whitespace().map(|to| format!("ringpost-{to}")).collect();
         let forbidden: Vec<_> = edges.difference(&allowed).collect();
         assert!(forbidden.is_empty(), "{from} must not depend on {forbidden:?}");
     }
@@ -60,7 +62,8 @@ fn the_truth_of_the_simulation_shares_no_code_with_session() {
 fn pure_crates_stay_pure() {
     let metadata = MetadataCommand::new().no_deps().exec().expect("cargo metadata runs");
     for name in ["model", "numbers", "ingest", "session", "enrich", "trigger", "simulate"] {
-        let package = metadata.packages.iter().find(|package| package.name.as_str() == format!("ringpost-{name}"));
+        let package =
+            metadata.packages.iter().find(|package| package.name.as_str() == format!("ringpost-{name}"));
         let dependencies = &package.expect("on the map").dependencies;
         for impure in ["tokio", "reqwest", "axum", "sqlx", "rdkafka", "tracing", "getrandom"] {
             let found = dependencies.iter().find(|to| to.kind == DependencyKind::Normal && to.name == impure);

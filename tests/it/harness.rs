@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-pub(crate) use home::Home;
+pub(crate) use home::{Home, run};
 pub(crate) use receiver::{Receiver, Reply, Request};
 pub(crate) use serve::{Answer, Serve};
 pub(crate) use sink::Sink;

@@ -5,6 +5,7 @@
 mod harness;
 
 mod crash;
+mod demo;
 mod edges;
 mod stop;
 mod supply;
