@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -57,6 +57,7 @@ async fn a_crash_at_any_moment_loses_no_call_doubles_none_and_repeats_only_what_
     let traffic = Traffic::new(CALLS, random.random());
     home.apply(&traffic.resources(&receiver));
 
+    let began = Instant::now();
     let mut sending = traffic.send();
     let mut cut_off = 0;
     for kill in 0..KILLS {
@@ -78,6 +79,7 @@ async fn a_crash_at_any_moment_loses_no_call_doubles_none_and_repeats_only_what_
     let serve = home.serve().await;
     sending.to(Some(serve.intake));
     sending.done().await;
+    let sent = began.elapsed();
     settle_down(&serve, &traffic, &receiver).await;
     serve.stop().await;
 
@@ -86,10 +88,11 @@ async fn a_crash_at_any_moment_loses_no_call_doubles_none_and_repeats_only_what_
     let (repeats, again) = (requests.len() - ids.len(), sending.progress().again);
     println!(
         "{CALLS} calls, {} requests of legs ({again} sent again), {KILLS} kills with {cut_off} webhooks in flight; \
-         {} webhooks for {} deliveries",
+         {} webhooks for {} deliveries; taken in after {sent:.1?}, done after {:.1?}",
         sending.requests,
         requests.len(),
-        ids.len()
+        ids.len(),
+        began.elapsed()
     );
     assert!(cut_off > 0 && repeats > 0 && again > 0, "the crashes met nothing: this run has shown nothing");
     judge(&traffic, &Kept::open(&home).await, &requests).await;
