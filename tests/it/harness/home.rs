@@ -24,8 +24,7 @@ impl Home {
     /// With these settings, and ports that the system chooses.
     pub(crate) fn new(settings: &str) -> Self {
         let home = Self { folder: tempfile::tempdir().expect("a temporary folder") };
-        let ports = "[http]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n";
-        home.write("ringpost.toml", &format!("{ports}{settings}"));
+        home.write("ringpost.toml", settings);
         home
     }
 

@@ -44,13 +44,14 @@ pub(crate) struct Request {
 pub(crate) struct Reply {
     status: StatusCode,
     headers: Vec<(&'static str, String)>,
+    body: String,
     after: Option<Duration>,
 }
 
 impl Reply {
     pub(crate) fn status(status: u16) -> Self {
         let status = StatusCode::from_u16(status).expect("a status");
-        Self { status, headers: Vec::new(), after: Some(Duration::ZERO) }
+        Self { status, headers: Vec::new(), body: String::new(), after: Some(Duration::ZERO) }
     }
 
     /// Never.
@@ -66,6 +67,10 @@ impl Reply {
     pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
         self.headers.push((name, value.to_owned()));
         self
+    }
+
+    pub(crate) fn body(self, text: &str) -> Self {
+        Self { body: text.to_owned(), ..self }
     }
 }
 
@@ -177,10 +182,8 @@ async fn receive(State(shared): State<Arc<Shared>>, request: HttpRequest) -> Res
         Some(time) => tokio::time::sleep(time).await,
         None => std::future::pending().await,
     }
-    let headers = reply.headers.iter().map(|(name, value)| (*name, value.clone()));
-    let headers: Vec<(&str, String)> = headers.collect();
-    let mut response = reply.status.into_response();
-    for (name, value) in headers {
+    let mut response = (reply.status, reply.body).into_response();
+    for (name, value) in reply.headers {
         response.headers_mut().insert(name, value.parse().expect("a value"));
     }
     response

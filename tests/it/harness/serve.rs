@@ -33,6 +33,7 @@ impl Serve {
     pub(super) async fn start(home: &Home) -> Self {
         let flags = home.flags();
         let mut command = command(&["serve"]);
+        command.args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
         command.args(&flags).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
         let mut log = read_lines(child.stderr.take().expect("it is piped"));
