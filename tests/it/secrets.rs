@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::harness::{Home, Receiver, Reply, lost_call};
 
 /// Everything that a tenant or an operator would not like to read elsewhere.
-const SECRETS: [&str; 14] = [
+const SECRETS: [&str; 15] = [
     "path-secret-4711",
     "query-secret-4712",
     "basic-password-4713",
@@ -17,7 +17,8 @@ const SECRETS: [&str; 14] = [
     "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
     "ingest-token-4717-long-enough",
     "path-secret-4718",
-    "userinfo-password-4719",
+    "query-secret-4719",
+    "header-secret-4723",
     "wrong-ingest-token-4720",
     "location-secret-4721",
     "gone-secret-4722",
@@ -34,7 +35,7 @@ level = "trace"
 "#;
 
 fn resources(receiver: &Receiver, down: &str) -> String {
-    let (port, origin) = (receiver.address.port(), receiver.url(""));
+    let origin = receiver.url("");
     format!(
         r#"
 [[tenant]]
@@ -63,8 +64,9 @@ customData = {{ key = "custom-secret-4716" }}
 
 [[trigger]]
 tenant = "acme"
-name = "user info, and a failure"
-url = "http://user:userinfo-password-4719@127.0.0.1:{port}/moved/location-secret-4721"
+name = "moved"
+url = "{origin}/moved/location-secret-4721?key=query-secret-4719"
+headers = {{ Authorization = "Custom header-secret-4723" }}
 retries = 1
 
 [[trigger]]
@@ -122,7 +124,7 @@ async fn no_secret_is_readable_in_the_log_the_metrics_or_the_files() {
     let log = log.join("\n");
     check("the log", log.as_bytes());
     // Had nothing been written, nothing would have been found.
-    assert!(log.contains("delivery failed"), "{log}");
+    assert!(log.contains("delivery failed") && log.contains("\"level\":\"TRACE\""));
     assert!(metrics.contains("deliver_attempts_total"));
     let names = receiver.requests().iter().any(|request| request.query.contains("query-secret-4712"));
     assert!(names, "the receiver was not told the secrets either");

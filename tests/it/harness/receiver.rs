@@ -23,7 +23,7 @@ pub(crate) struct Down(TcpSocket);
 
 /// A running receiver.
 pub(crate) struct Receiver {
-    pub(crate) address: SocketAddr,
+    address: SocketAddr,
     requests: watch::Receiver<Vec<Request>>,
     in_flight: Arc<AtomicUsize>,
 }
