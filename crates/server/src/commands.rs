@@ -2,6 +2,7 @@
 
 pub mod aggregate;
 pub mod apply;
+pub mod calls;
 pub mod check_config;
 pub mod compare;
 pub mod completions;
