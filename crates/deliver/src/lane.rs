@@ -226,6 +226,11 @@ impl Lanes {
         }
     }
 
+    /// How many more jobs of what is owed a lane could soon start. More would wait, and be given back.
+    pub fn room(&self, lane: LaneId) -> usize {
+        self.0.core().room(Instant::now(), lane)
+    }
+
     /// What was counted so far, and how much is in the lanes now.
     pub fn stats(&self) -> Stats {
         let core = self.0.core();

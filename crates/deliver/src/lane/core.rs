@@ -169,6 +169,21 @@ impl Core {
         if full { Err(No::Full) } else { Ok(()) }
     }
 
+    /// How many more jobs the lane could soon start: for who takes them from a store. It fills up below its number
+    /// of requests in flight, so that a lane whose receiver hangs is given nothing that it would only give back.
+    pub(super) fn room(&self, now: Instant, id: LaneId) -> usize {
+        let all = self.config.jobs.saturating_sub(self.jobs);
+        let Some(lane) = self.lanes.get(&id) else { return all.min(self.config.concurrency * 2) };
+        let waiting = lane.queue.len() + lane.in_line;
+        let is_busy = lane.in_flight + waiting >= self.config.concurrency;
+        if self.closed || is_busy || lane.pause(now).is_some() {
+            return 0;
+        }
+        let free = self.config.concurrency * 2 - lane.in_flight - waiting;
+        let in_time = lane.pace.fits(self.config.handoff).map(|fits| fits.saturating_sub(waiting));
+        all.min(free).min(in_time.unwrap_or(free))
+    }
+
     /// Whether a newer revision waits for this job to end.
     pub(super) fn superseded(&self, job: &Job) -> bool {
         self.strands.get(&strand(job)).is_some_and(|line| line.newest > job.delivery.rev)

@@ -40,6 +40,12 @@ impl Pace {
         }
     }
 
+    /// How many requests may start within so long, one at least; none = no limit.
+    pub(super) fn fits(&self, within: Duration) -> Option<usize> {
+        let interval = self.interval()?.as_nanos().max(1);
+        Some(usize::try_from(within.as_nanos() / interval).unwrap_or(usize::MAX).max(1))
+    }
+
     fn interval(&self) -> Option<Duration> {
         self.limits.values().min().map(|rate| Duration::from_secs(1) / *rate)
     }

@@ -341,3 +341,31 @@ fn check_limits(in_flight: &[Start], step: u32) {
     assert!(origins.values().all(|count| *count <= 3), "step {step}");
     assert!(strands.values().all(|count| *count <= 1), "step {step}");
 }
+
+#[test]
+fn a_lane_whose_receiver_hangs_is_given_none_of_what_is_owed() {
+    let mut bench = bench(config());
+    let url = "https://h.example/a";
+    let id = LaneKey::of(job(url, 1, 1, 1, json!({})).delivery.owner, url).id();
+    let mut rooms = vec![bench.core.room(bench.now, id)];
+    for session in 1..=3 {
+        bench.call(url, session).unwrap();
+        rooms.push(bench.core.room(bench.now, id));
+    }
+    bench.finish(url, 1, None);
+    rooms.push(bench.core.room(bench.now, id));
+    bench.finish(url, 2, None);
+    rooms.push(bench.core.room(bench.now, id));
+    bench.finish(url, 3, Some(SECOND));
+    rooms.push(bench.core.room(bench.now, id));
+    assert_eq!(rooms, [4, 3, 0, 0, 0, 3, 0]);
+}
+
+#[test]
+fn a_slow_rate_is_given_what_it_can_start_in_time() {
+    let mut bench = bench(Config { concurrency: 16, ..config() });
+    let slow = job("https://h.example/a", 1, 1, 1, json!({ "rateLimit": 3 }));
+    bench.submit(&slow).unwrap();
+    let id = LaneKey::of(slow.delivery.owner, &slow.trigger.url).id();
+    assert_eq!(bench.core.room(bench.now, id), 3);
+}

@@ -36,11 +36,15 @@ impl Fire {
         Self { triggers, store, metrics, ids: HashMap::new() }
     }
 
-    /// The deliveries of a record, by tenant and trigger.
+    /// The deliveries of a record, by tenant and trigger. `is_under_way` knows what the store does not yet.
     ///
     /// # Errors
     /// Triggers or earlier deliveries cannot be looked up: the record has to wait.
-    pub(super) async fn at(&mut self, envelope: &Envelope) -> anyhow::Result<Vec<Shot>> {
+    pub(super) async fn at(
+        &mut self,
+        envelope: &Envelope,
+        is_under_way: &(dyn Fn(DeliveryId) -> bool + Sync),
+    ) -> anyhow::Result<Vec<Shot>> {
         let Some(tenant) = self.tenant_id(&envelope.tenant).await? else { return Ok(Vec::new()) };
         let applicable = self.triggers.lookup(&envelope.tenant).await?;
         self.metrics.evaluations.inc_by(applicable.all().count() as u64);
@@ -50,7 +54,8 @@ impl Fire {
         let mut deliveries: Vec<_> =
             matching.iter().map(|firing| delivery(firing, envelope, tenant, true)).collect();
         if envelope.rev > 1 {
-            deliveries.extend(self.taken_back(&applicable, &matching, envelope, tenant).await?);
+            deliveries
+                .extend(self.taken_back(&applicable, &matching, (envelope, tenant), is_under_way).await?);
         }
         if deliveries.is_empty() {
             return Ok(Vec::new());
@@ -81,8 +86,8 @@ impl Fire {
         &self,
         applicable: &Applicable,
         matching: &[Firing],
-        envelope: &Envelope,
-        tenant: TenantId,
+        (envelope, tenant): (&Envelope, TenantId),
+        is_under_way: &(dyn Fn(DeliveryId) -> bool + Sync),
     ) -> anyhow::Result<Vec<(Delivery, Arc<Trigger>)>> {
         let matches = |firing: &Firing| matching.iter().any(|other| other.trigger.id == firing.trigger.id);
         let mut found = Vec::new();
@@ -94,6 +99,10 @@ impl Fire {
                 ..delivery.clone()
             });
             let earlier: Vec<_> = earlier.collect();
+            if earlier.iter().any(|earlier| is_under_way(earlier.id)) {
+                found.push((delivery, trigger));
+                continue;
+            }
             let sent = self.store.settled_or_owed(&earlier, envelope.cdr.start).await;
             if !sent.context("look up earlier deliveries")?.is_empty() {
                 found.push((delivery, trigger));

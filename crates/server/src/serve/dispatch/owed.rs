@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringpost_bus::Worker;
-use ringpost_deliver::{Job, Tries};
+use ringpost_deliver::{Job, LaneId, Tries};
 use ringpost_model::{Envelope, Timestamp};
-use ringpost_store::{Debt, Ended, Ending, Expect, LaneDue, Store};
+use ringpost_store::{Debt, Ended, Ending, Expect, LaneDue, Store, StoredTrigger};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
@@ -16,7 +16,11 @@ use crate::clock;
 /// Debts of one lane claimed at once: some times what it has in flight, so that it never waits for us.
 const CLAIM: usize = 64;
 /// Debts in lanes at most: bounds memory, and what a crash leaves leased.
-const CLAIMED: usize = 2_048;
+const CLAIMED: usize = 8_192;
+/// A lane that takes nothing now is looked at again after this, in microseconds.
+const WHILE_BUSY: i64 = 100_000;
+/// A debt whose trigger or record cannot be read is tried again after this, in microseconds.
+const AFTER_UNREADABLE: i64 = 5_000_000;
 /// The longest time without a look: another process may have written debts.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The shortest time between two looks: lanes that are full are asked again then.
@@ -49,66 +53,72 @@ impl<W: Worker> Dispatch<W> {
         now: Timestamp,
     ) -> Result<Option<Timestamp>, ringpost_store::Error> {
         if state.cancel_at.is_none_or(|at| at <= Instant::now()) {
-            self.store.cancel_debts(now, CANCEL).await?;
-            state.cancel_at = Some(Instant::now() + LOOK_EVERY);
+            let cancelled = self.store.cancel_debts(now, CANCEL).await?.len();
+            state.cancel_at = (cancelled < CANCEL).then(|| Instant::now() + LOOK_EVERY);
         }
         let until = now.plus_micros(i64::try_from(self.lease.as_micros()).unwrap_or(i64::MAX));
+        let mut next = state.cancel_at.is_none().then_some(now);
         for LaneDue { lane, due } in self.store.lanes_owed().await? {
             if due > now {
-                return Ok(Some(due));
-            }
-            let room = CLAIMED.saturating_sub(state.owed.len()).min(CLAIM);
-            if room == 0 {
+                next = next.or(Some(due));
                 break;
             }
+            // Claimed beyond that, a debt would only be written back; and a lane that hangs would take the room.
+            let of_lane = self.lanes.room(LaneId(lane.0)).min(CLAIM);
+            let room = CLAIMED.saturating_sub(state.owed.len()).min(of_lane);
+            if room == 0 {
+                next = next.or(Some(now.plus_micros(WHILE_BUSY)));
+                continue;
+            }
             for debt in self.store.claim(lane, &self.owner, now, room, until).await? {
-                self.hand_over(state, debt, now).await?;
+                self.hand_over(state, debt, now).await;
             }
         }
-        Ok(None)
+        Ok(next)
     }
 
-    async fn hand_over(
-        &mut self,
-        state: &mut State,
-        debt: Debt,
-        now: Timestamp,
-    ) -> Result<(), ringpost_store::Error> {
+    async fn hand_over(&mut self, state: &mut State, debt: Debt, now: Timestamp) {
         let id = debt.delivery.id;
-        match job(&self.store, &debt, now).await? {
-            Ok(job) => {
+        match job(&self.store, &debt, now).await {
+            Ok(Ok(job)) => {
                 state.owed.insert(id);
                 if let Err(refused) = self.lanes.submit(job) {
                     self.handle_refused(state, *refused, now);
                 }
             }
-            Err(why) => {
-                let (delivery, reason) = (debt.delivery, why.into());
-                state.pending.end(Ended { delivery, ending: Ending::Failed, reason, at: now });
+            Ok(Err((ending, reason))) => {
+                let (delivery, reason) = (debt.delivery, reason.into());
+                state.pending.end(Ended { delivery, ending, reason, at: now });
+            }
+            Err(error) => {
+                // Its neighbours go on: what is wrong may be wrong with this one alone.
+                warn!(%error, delivery = %id, "what a debt is of cannot be read, trying again");
+                let due = now.plus_micros(AFTER_UNREADABLE);
+                state.pending.owe(Debt { due, leased_until: None, ..debt });
             }
         }
-        Ok(())
     }
 }
 
-/// The next try of a debt, or why there is none.
+/// The next try of a debt, or how it is over without one.
 async fn job(
     store: &Store,
     debt: &Debt,
     now: Timestamp,
-) -> Result<Result<Job, &'static str>, ringpost_store::Error> {
+) -> Result<Result<Job, (Ending, &'static str)>, ringpost_store::Error> {
     let delivery = &debt.delivery;
-    let Some(current) = store.trigger(delivery.trigger).await? else {
-        return Ok(Err("its trigger was removed"));
+    let current = store.trigger(delivery.trigger).await?;
+    let Some(current) = current.filter(|current| current.trigger.enabled) else {
+        return Ok(Err((Ending::Cancelled, "the trigger was disabled or removed")));
     };
     let Some(version) = store.trigger_version(delivery.trigger, delivery.trigger_version).await? else {
-        return Ok(Err("the version of its trigger is no longer kept"));
+        return Ok(Err((Ending::Failed, "the version of its trigger is no longer kept")));
     };
     let Some(bytes) = store.envelope(delivery.session, delivery.rev).await? else {
-        return Ok(Err("its record is no longer kept"));
+        return Ok(Err((Ending::Failed, "its record is no longer kept")));
     };
     let Ok(envelope) = Envelope::from_bytes(&bytes) else {
-        return Ok(Err("its record cannot be read"));
+        return Ok(Err((Ending::Failed, "its record cannot be read")));
     };
     Ok(Ok(Job {
         delivery: delivery.clone(),
@@ -131,7 +141,9 @@ pub(super) async fn disable(store: &Store, job: &Job, reason: &str) {
             return;
         }
     };
-    let Some(mut stored) = found.filter(|stored| stored.trigger.enabled) else { return };
+    // A URL that was corrected meanwhile is not gone.
+    let is_same = |stored: &StoredTrigger| stored.trigger.enabled && stored.trigger.url == job.trigger.url;
+    let Some(mut stored) = found.filter(is_same) else { return };
     stored.trigger.enabled = false;
     stored.trigger.disabled_reason = reason.into();
     let expect = Expect::Version(stored.version);

@@ -63,6 +63,12 @@ impl Pending {
         self.settles.push(place);
     }
 
+    /// Something of the delivery is among what is pending.
+    pub(crate) fn knows(&self, delivery: DeliveryId) -> bool {
+        let is_word = self.debts.contains_key(&delivery) || self.ended.contains_key(&delivery);
+        is_word || self.attempts.iter().any(|(attempt, _)| attempt.delivery == delivery)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -1,7 +1,7 @@
 //! What the lanes report, turned into what the store keeps. Pure.
 
 use ringpost_deliver::{Exchange, Finished, Job, LaneId, Next};
-use ringpost_model::Timestamp;
+use ringpost_model::{Delivery, Timestamp};
 use ringpost_store as store;
 use ringpost_store::{Attempt, Debt, Ended, Ending};
 
@@ -35,6 +35,11 @@ pub(super) fn debt_after(finished: &Finished, due: Timestamp, used: u32) -> Debt
         first_try: Some(job.tries.first.unwrap_or(exchange.started)),
         ..debt(job, *lane, due, &words(finished))
     }
+}
+
+/// The end of a delivery that a later revision has overtaken while it was in flight.
+pub(super) fn outrun(delivery: Delivery, at: Timestamp) -> Ended {
+    Ended { delivery, ending: Ending::Superseded, reason: "a newer revision".into(), at }
 }
 
 /// How a delivery is over.

@@ -1,0 +1,175 @@
+//! Records on their way in: what they fire, what of it is known already after a crash, and the first tries.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use ringpost_bus::{Batch, Event, Message, Worker};
+use ringpost_deliver::{Job, LaneKey, Tries};
+use ringpost_model::{Delivery, DeliveryId, Dialect, Envelope, Revisions, Timestamp};
+use ringpost_store::NewSession;
+use tracing::warn;
+
+use super::fire::Shot;
+use super::pending::Place;
+use super::{AFTER_ERROR, Dispatch, Owned, State, report};
+use crate::clock;
+use crate::serve::window::Window;
+
+/// So many later revisions are looked for after a crash; a call is hardly ever corrected twice.
+const LATER_REVISIONS: u32 = 8;
+/// A record may be stamped so far ahead of the clock that attempts are stamped by, in microseconds.
+const CLOCK_AHEAD: i64 = 120_000_000;
+
+impl<W: Worker> Dispatch<W> {
+    pub(super) async fn handle_log(&mut self, state: &mut State, event: Event) -> anyhow::Result<()> {
+        match event {
+            Event::Assigned(assignment) => {
+                let owned = Owned { window: Window::default(), recovering: true };
+                state.partitions.insert(assignment.partition, owned);
+            }
+            Event::Records(batch) => self.handle_records(state, batch).await,
+            Event::Idle(_) => {
+                for owned in state.partitions.values_mut() {
+                    owned.recovering = false;
+                }
+            }
+            Event::Revoked(partitions) => {
+                self.flush(state).await?;
+                for partition in partitions {
+                    state.partitions.remove(&partition);
+                    state.fresh.retain(|_, place| place.partition != partition);
+                }
+            }
+        }
+        self.readiness.dispatch.store(!state.partitions.is_empty(), Ordering::Release);
+        Ok(())
+    }
+
+    async fn handle_records(&mut self, state: &mut State, batch: Batch) {
+        let arrived = clock::now();
+        let recovering = state.partitions.get(&batch.partition).is_some_and(|owned| owned.recovering);
+        let mut shots: Vec<(Place, Shot)> = Vec::new();
+        let mut fired_here = HashSet::new();
+        for message in &batch.messages {
+            let place = Place { partition: batch.partition, offset: message.offset.0 };
+            let fired = self.read_record(state, &batch, message, arrived, &fired_here).await;
+            let effects = 1 + fired.len();
+            if let Some(owned) = state.partitions.get_mut(&batch.partition) {
+                owned.window.push(place.offset, effects);
+            }
+            // The session's row, or the dead letter.
+            state.pending.settle(place);
+            fired_here.extend(fired.iter().map(|shot| shot.delivery.id));
+            shots.extend(fired.into_iter().map(|shot| (place, shot)));
+        }
+        let known = if recovering { self.known(&shots, arrived).await } else { HashSet::new() };
+        for (place, shot) in shots {
+            let is_outrun = later(&shot).any(|later| known.contains(&later.id));
+            if known.contains(&shot.delivery.id) {
+                state.pending.settle(place);
+            } else if is_outrun {
+                state.pending.end(report::outrun(shot.delivery, arrived));
+                state.pending.settle(place);
+            } else {
+                self.submit_fresh(state, place, shot, arrived);
+            }
+        }
+    }
+
+    /// What a record fires. A record that cannot be read is a dead letter, and fires nothing.
+    async fn read_record(
+        &mut self,
+        state: &mut State,
+        batch: &Batch,
+        message: &Message,
+        now: Timestamp,
+        fired_here: &HashSet<DeliveryId>,
+    ) -> Vec<Shot> {
+        let envelope = match Envelope::from_bytes(&message.value) {
+            Ok(envelope) => envelope,
+            Err(error) => {
+                let place = format!("{}/{}@{}", batch.topic, batch.partition, message.offset);
+                let reason = format!("{:#}", anyhow::Error::new(error));
+                let dialect = Dialect::Native.name();
+                let letter = ringpost_store::DeadLetter::new(&place, now, &reason, dialect, &message.value);
+                self.dead_letters.keep(&[letter]).await;
+                return Vec::new();
+            }
+        };
+        state.pending.session(NewSession::of(&envelope, message.value.to_vec()));
+        let is_under_way = |id: DeliveryId| fired_here.contains(&id) || state.knows(id);
+        loop {
+            match self.fire.at(&envelope, &is_under_way).await {
+                Ok(shots) => return shots,
+                Err(error) => {
+                    // Triggers older than the limit are not used: the record waits until the store is back.
+                    let error = format!("{error:#}");
+                    warn!(error, tenant = %envelope.tenant, "triggers cannot be read, dispatch waits");
+                    tokio::time::sleep(AFTER_ERROR).await;
+                }
+            }
+        }
+    }
+
+    /// Which deliveries need nothing more, as the store knows them: these, and later revisions of them.
+    async fn known(&self, shots: &[(Place, Shot)], now: Timestamp) -> HashSet<DeliveryId> {
+        let own = shots.iter().map(|(_, shot)| shot.delivery.clone());
+        let deliveries: Vec<_> = own.chain(shots.iter().flat_map(|(_, shot)| later(shot))).collect();
+        let since = shots.iter().map(|(_, shot)| shot.emitted).min().unwrap_or(now).plus_micros(-CLOCK_AHEAD);
+        loop {
+            match self.store.settled_or_owed(&deliveries, since).await {
+                Ok(known) => return known,
+                Err(error) => {
+                    warn!(%error, "look-up of earlier deliveries failed, trying again");
+                    tokio::time::sleep(AFTER_ERROR).await;
+                }
+            }
+        }
+    }
+
+    /// The first try of a delivery. A correction goes by way of a debt, so that it takes the place of an owed
+    /// earlier revision and never overtakes one; what a paused trigger fires is owed until it is resumed.
+    fn submit_fresh(&mut self, state: &mut State, place: Place, shot: Shot, queued: Timestamp) {
+        let Shot { delivery, trigger, cdr, .. } = shot;
+        let why_owed = match (delivery.rev, trigger.paused) {
+            (_, true) => Some("the trigger is paused"),
+            (2.., false) => Some("a correction"),
+            (_, false) => None,
+        };
+        let id = delivery.id;
+        let job = Job {
+            delivery,
+            version: Arc::clone(&trigger),
+            trigger,
+            cdr,
+            attempt: 1,
+            tries: Tries::NONE,
+            queued,
+        };
+        if let Some(why) = why_owed {
+            let lane = LaneKey::of(job.delivery.owner, &job.trigger.url).id();
+            state.pending.owe(report::debt(&job, lane, queued, why));
+            state.pending.settle(place);
+            state.claim_soon();
+            return;
+        }
+        state.fresh.insert(id, place);
+        if let Err(refused) = self.lanes.submit(job) {
+            self.handle_refused(state, *refused, queued);
+        }
+    }
+}
+
+/// The deliveries of later revisions, where the trigger is told of them. After a crash one of them may be owed, or
+/// even made, while this one was in flight: it must not come after it.
+fn later(shot: &Shot) -> impl Iterator<Item = Delivery> {
+    let Shot { delivery, trigger, .. } = shot;
+    let last =
+        if trigger.revisions == Revisions::All { delivery.rev + LATER_REVISIONS } else { delivery.rev };
+    (delivery.rev + 1..=last).map(|rev| Delivery {
+        id: DeliveryId::of_record(delivery.trigger, delivery.session, rev),
+        rev,
+        ..delivery.clone()
+    })
+}
