@@ -12,7 +12,8 @@ fn ringpost(arguments: &[&str]) -> Command {
 fn run(arguments: &[&str]) -> (i32, String, String) {
     let Output { status, stdout, stderr } = ringpost(arguments).output().expect("the binary runs");
     let code = status.code().expect("it ends by itself");
-    (code, String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+    let text = |bytes| String::from_utf8(bytes).expect("it prints UTF-8");
+    (code, text(stdout), text(stderr))
 }
 
 const COMMANDS: [&str; 11] = [
