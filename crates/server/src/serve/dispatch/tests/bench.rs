@@ -1,0 +1,322 @@
+//! Dispatch with a real log and a real store in a folder of its own, and receivers that are no sockets.
+
+use std::collections::{HashMap, VecDeque};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use ringpost_bus::{
+    Clock as BusClock, Config as BusConfig, Embedded, Keep, Log, Record, Subscription, Topic,
+};
+use ringpost_deliver::{Answer, Exchange, LaneConfig, Lanes, Request, Transport};
+use ringpost_model::{
+    Cdr, Context, Envelope, PbxKey, SessionId, Tenant, TenantKey, Thresholds, Trigger, TriggerId,
+};
+use ringpost_store::{Attempt, AttemptFilter, Debt, DebtFilter, Ended, EndingFilter, Expect, Key, Keyring};
+use ringpost_store::{Config as StoreConfig, Store};
+use tempfile::TempDir;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::super::{Dispatch, Fire};
+use crate::admin::Readiness;
+use crate::clock;
+use crate::metrics::Metrics;
+use crate::resources::tenant_id;
+use crate::serve::dead_letters::DeadLetters;
+use crate::topics::CDRS;
+use crate::trigger_cache::TriggerCache;
+
+pub(super) const TRIGGER: TriggerId = TriggerId(Uuid::from_u128(0x71));
+/// Longer than anything takes, even on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What the receiver does with a request.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Does {
+    Answer(u16),
+    /// As if the request had ended so many seconds ago, so that a retry need not be waited for.
+    AnswerAgo(u16, i64),
+    /// 429, `Retry-After: 30`.
+    Throttle,
+    /// 200, but only when it is released.
+    Hold,
+}
+
+/// One receiver of everything.
+pub(super) struct Receiver {
+    script: Mutex<VecDeque<Does>>,
+    /// For these paths, always.
+    paths: Mutex<HashMap<String, Does>>,
+    got: Mutex<Vec<String>>,
+    released: Arc<Semaphore>,
+}
+
+/// What outlives a crash: the folder, and the receiver.
+pub(super) struct Bench {
+    pub(super) folder: TempDir,
+    /// After so long in flight a delivery is owed.
+    pub(super) handoff: Duration,
+    pub(super) receiver: Arc<Receiver>,
+}
+
+/// A dispatcher that runs.
+pub(super) struct Running {
+    pub(super) store: Store,
+    pub(super) log: Embedded,
+    stop: CancellationToken,
+    task: JoinHandle<anyhow::Result<()>>,
+    journal: JoinHandle<()>,
+}
+
+impl Receiver {
+    pub(super) fn does(&self, script: impl IntoIterator<Item = Does>) {
+        self.script.lock().unwrap().extend(script);
+    }
+
+    pub(super) fn always(&self, path: &str, does: Does) {
+        self.paths.lock().unwrap().insert(path.to_owned(), does);
+    }
+
+    /// All that was held, and all that will be.
+    pub(super) fn release(&self) {
+        self.released.add_permits(1_000_000);
+    }
+
+    /// Requests as they came: path, session, revision, and `webhook-id` at the end.
+    pub(super) fn got(&self) -> Vec<String> {
+        self.got.lock().unwrap().clone()
+    }
+
+    /// The same without ids.
+    pub(super) fn told(&self) -> Vec<String> {
+        let without_id = |line: String| line.rsplit_once(' ').unwrap().0.to_owned();
+        self.got().into_iter().map(without_id).collect()
+    }
+}
+
+impl Transport for Receiver {
+    fn send(&self, request: Request) -> Pin<Box<dyn Future<Output = Exchange> + Send + 'static>> {
+        let path = request.url.path().to_owned();
+        let body: serde_json::Value = serde_json::from_slice(&request.payload).unwrap();
+        let session: SessionId = body["cdr"]["id"].as_str().unwrap().parse().unwrap();
+        let matches = if body["matches"] == false { " matches:false" } else { "" };
+        let id = request.headers["webhook-id"].to_str().unwrap();
+        // Left out of a first one.
+        let rev = body["cdr"]["rev"].as_u64().unwrap_or(1);
+        let line = format!("{path} {} rev {rev}{matches} {id}", session.0.as_u128());
+        self.got.lock().unwrap().push(line);
+        let always = self.paths.lock().unwrap().get(&path).copied();
+        let does = always.or_else(|| self.script.lock().unwrap().pop_front()).unwrap_or(Does::Answer(200));
+        let (status, ago, headers) = match does {
+            Does::Answer(status) => (status, 0, Vec::new()),
+            Does::AnswerAgo(status, seconds) => (status, seconds, Vec::new()),
+            Does::Throttle => (429, 0, vec![("retry-after".to_owned(), "30".to_owned())]),
+            Does::Hold => (200, 0, Vec::new()),
+        };
+        let mut exchange = Exchange::of(&request, clock::now().plus_micros(-ago * 1_000_000));
+        exchange.answer = Some(Answer { status, headers, body: String::new(), body_cut: false });
+        if !matches!(does, Does::Hold) {
+            return Box::pin(async { exchange });
+        }
+        let released = Arc::clone(&self.released);
+        Box::pin(async move {
+            released.acquire().await.unwrap().forget();
+            exchange.ended = clock::now();
+            exchange
+        })
+    }
+}
+
+impl Bench {
+    pub(super) fn new() -> Self {
+        let receiver = Receiver {
+            script: Mutex::default(),
+            paths: Mutex::default(),
+            got: Mutex::default(),
+            released: Arc::new(Semaphore::new(0)),
+        };
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            handoff: Duration::from_millis(100),
+            receiver: Arc::new(receiver),
+        }
+    }
+
+    /// A running dispatcher, over what is in the folder.
+    pub(super) async fn start(&self) -> Running {
+        let store = self.store().await;
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let (log, journal) = self.log().await;
+        let journal = tokio::spawn(journal.run());
+        let lanes = LaneConfig { handoff: self.handoff, ..LaneConfig::default() };
+        let (lanes, reports) = Lanes::new(lanes, self.receiver.clone(), Arc::new(clock::now));
+        let cache = TriggerCache::new(store.clone(), Duration::from_secs(600));
+        let subscription =
+            Subscription { group: "dispatch".to_owned(), topics: vec![CDRS.to_owned()], state: None };
+        let dispatch = Dispatch {
+            worker: log.worker(subscription).await.unwrap(),
+            store: store.clone(),
+            lanes,
+            reports,
+            fire: Fire::new(cache, store.clone(), Arc::clone(&metrics)),
+            dead_letters: DeadLetters::new(store.clone(), Arc::clone(&metrics)),
+            metrics,
+            readiness: Arc::new(Readiness::default()),
+            owner: format!("test-{}", Uuid::now_v7()),
+            // Short, so that what a crash leaves leased is soon free.
+            lease: Duration::from_secs(2),
+            grace: Duration::from_millis(200),
+        };
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(dispatch.run(stop.clone()));
+        Running { store, log, stop, task, journal }
+    }
+
+    async fn store(&self) -> Store {
+        let key = Key::read_or_make(&self.folder.path().join("key")).unwrap();
+        let keyring = Keyring::new(key);
+        Store::open(StoreConfig { folder: self.folder.path().to_owned(), keyring }).await.unwrap()
+    }
+
+    async fn log(&self) -> (Embedded, ringpost_bus::Journal) {
+        let clock: BusClock = Arc::new(|| clock::now().micros());
+        let keep = Keep::For(Duration::from_secs(86_400));
+        let topics = vec![Topic { name: CDRS.to_owned(), partitions: 2, keep }];
+        Embedded::open(BusConfig::new(self.folder.path().to_owned(), topics, clock)).await.unwrap()
+    }
+}
+
+impl Running {
+    /// Tenant `acme`, and its trigger with these keys.
+    pub(super) async fn configure(&self, keys: &str) {
+        self.store.put_tenant(&tenant(), clock::now()).await.unwrap();
+        self.add_trigger(TRIGGER, keys).await;
+    }
+
+    pub(super) async fn add_trigger(&self, id: TriggerId, keys: &str) {
+        let url = if keys.contains("\"url\"") { "" } else { r#""url":"https://crm.example/hook","# };
+        let trigger: Trigger =
+            serde_json::from_str(&format!(r#"{{"id":"{id}","name":"CRM",{url}{keys}}}"#)).unwrap();
+        self.store.put_trigger(&acme(), &trigger, Expect::Anything, clock::now()).await.unwrap();
+    }
+
+    /// Puts the record of a call into the log.
+    pub(super) async fn emit(&self, session: u128, rev: u32) {
+        self.emit_all([(session, rev, false)]).await;
+    }
+
+    /// Records in one go: session, revision, and whether the call was lost.
+    pub(super) async fn emit_all(&self, records: impl IntoIterator<Item = (u128, u32, bool)>) {
+        let now = clock::now();
+        let records = records.into_iter().map(|(session, rev, lost)| Record {
+            key: Bytes::from_static(b"acme"),
+            value: envelope(session, rev, lost).to_bytes().unwrap().into(),
+            timestamp: now.micros(),
+        });
+        self.log.append(CDRS, records.collect()).await.unwrap();
+    }
+
+    /// Puts anything into the log.
+    pub(super) async fn append(&self, value: &'static [u8]) {
+        let (key, value) = (Bytes::from_static(b"acme"), Bytes::from_static(value));
+        self.log.append(CDRS, vec![Record { key, value, timestamp: clock::now().micros() }]).await.unwrap();
+    }
+
+    pub(super) async fn attempts(&self) -> Vec<Attempt> {
+        let mut attempts = self.store.attempts(&AttemptFilter::default(), 10_000).await.unwrap();
+        attempts.reverse();
+        attempts
+    }
+
+    pub(super) async fn debts(&self) -> Vec<Debt> {
+        self.store.debts(&DebtFilter::default(), 10_000).await.unwrap()
+    }
+
+    pub(super) async fn endings(&self) -> Vec<Ended> {
+        self.store.endings(&EndingFilter::default(), 10_000).await.unwrap()
+    }
+
+    /// Records that dispatch has not moved past.
+    pub(super) fn lag(&self) -> u64 {
+        self.log.lags().iter().filter(|lag| lag.group == "dispatch").map(|lag| lag.records).sum()
+    }
+
+    /// Waits until it is so. The test fails where it never is.
+    pub(super) async fn until(&self, what: &str, is_so: impl AsyncFn() -> bool) {
+        let mut looks = tokio::time::interval(Duration::from_millis(10));
+        let waited = tokio::time::timeout(PATIENCE, async {
+            while !is_so().await {
+                looks.tick().await;
+            }
+        });
+        assert!(waited.await.is_ok(), "never: {what}; {:?} {:?}", self.debts().await, self.attempts().await);
+    }
+
+    /// Until nothing is owed, and every record is passed.
+    pub(super) async fn until_settled(&self) {
+        self.until("all settled", async || self.lag() == 0 && self.debts().await.is_empty()).await;
+    }
+
+    /// Dies on the spot.
+    pub(super) async fn crash(self) {
+        self.task.abort();
+        _ = self.task.await;
+        drop(self.log);
+        self.journal.await.unwrap();
+        self.store.close().await;
+    }
+
+    /// Ends as on SIGTERM.
+    pub(super) async fn stop(self) {
+        self.stop.cancel();
+        self.task.await.unwrap().unwrap();
+        drop(self.log);
+        self.journal.await.unwrap();
+        self.store.close().await;
+    }
+}
+
+fn acme() -> TenantKey {
+    TenantKey::new("acme").unwrap()
+}
+
+fn tenant() -> Tenant {
+    Tenant {
+        key: acme(),
+        id: tenant_id(&acme()),
+        name: "Acme".into(),
+        parent: None,
+        zone: None,
+        region: "".into(),
+        thresholds: Thresholds::default(),
+    }
+}
+
+pub(super) fn session(n: u128) -> SessionId {
+    SessionId(Uuid::from_u128(n))
+}
+
+fn envelope(n: u128, rev: u32, lost: bool) -> Envelope {
+    let now = clock::now();
+    let mut cdr = Cdr::empty(session(n));
+    (cdr.rev, cdr.lost, cdr.start, cdr.end) = (rev, lost, now, now);
+    Envelope {
+        v: 1,
+        tenant: acme(),
+        pbx: PbxKey::new("k1").unwrap(),
+        session: cdr.id,
+        rev,
+        emitted: now,
+        cdr,
+        context: Context::default(),
+        legs: Vec::new(),
+        timeline: Vec::new(),
+        tables: Default::default(),
+        cut: Vec::new(),
+    }
+}
