@@ -56,6 +56,8 @@ pub(super) fn writer_options(config: &Config) -> SqliteConnectOptions {
         .busy_timeout(Duration::from_secs(5))
         // 16 MB between checkpoints: a page that changes often is written to the main file less often.
         .pragma("wal_autocheckpoint", "4000")
+        // What a statement of many rows keeps, to undo itself, stays out of the file system.
+        .pragma("temp_store", "MEMORY")
         // After a burst the log beside the file shrinks again.
         .pragma("journal_size_limit", "67108864")
         .pragma("max_page_count", pages.to_string())
