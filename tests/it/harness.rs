@@ -2,6 +2,7 @@
 //! time to pass: it waits for something to happen, and `TIMEOUT` only ends what hangs.
 
 mod home;
+mod judge;
 mod receiver;
 mod serve;
 mod sink;
@@ -13,11 +14,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 pub(crate) use home::{Home, run};
+pub(crate) use judge::{judge, settle_down};
 pub(crate) use receiver::{Receiver, Reply, Request};
 pub(crate) use serve::{Answer, Serve};
 pub(crate) use sink::Sink;
 pub(crate) use store::Kept;
-pub(crate) use traffic::{Traffic, judge, settle_down};
+pub(crate) use traffic::Traffic;
 
 /// After this a test has failed, however slow the machine is.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(120);
@@ -77,8 +79,8 @@ pub(crate) fn lost_call(leg: &str) -> Value {
 
 /// The id of the record of [`lost_call`].
 pub(crate) fn session_of(leg: &str) -> String {
-    let tenant = ringpost_model::TenantKey::new("acme").unwrap();
-    let pbx = ringpost_model::PbxKey::new("k1").unwrap();
-    let leg = ringpost_model::LegId::new(leg).unwrap();
+    let tenant = ringpost_model::TenantKey::new("acme").expect("a key");
+    let pbx = ringpost_model::PbxKey::new("k1").expect("a key");
+    let leg = ringpost_model::LegId::new(leg).expect("an id");
     ringpost_model::SessionId::of_root(&tenant, &pbx, &leg).to_string()
 }

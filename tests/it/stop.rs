@@ -1,8 +1,9 @@
 //! A stop in the middle of the day: an update, a new machine.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::harness::{Home, Kept, Receiver, Reply, Traffic, judge, settle_down};
+use crate::harness::{COMPANY, Home, Kept, Receiver, Reply, Traffic, judge, lost_call, settle_down};
 
 /// As configured below.
 const GRACE: Duration = Duration::from_secs(8);
@@ -51,4 +52,35 @@ async fn a_stop_in_the_middle_of_traffic_loses_no_call_and_forgets_nothing_owed(
     let requests = receiver.requests();
     assert!(0 < before && before < requests.len(), "the stop was not in the middle of the traffic");
     judge(&traffic, &Kept::open(&home).await, &requests).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receiver_that_hangs_holds_up_no_stop_and_gets_its_call_at_the_next_start() {
+    let home = Home::new(&SETTINGS.replace("8s", "2s"));
+    let is_first = AtomicBool::new(true);
+    let receiver = Receiver::start(move |_| {
+        if is_first.swap(false, Ordering::SeqCst) { Reply::hang() } else { Reply::status(200) }
+    })
+    .await;
+    let url = receiver.url("/hangs");
+    home.apply(&format!(
+        "{COMPANY}[[trigger]]\ntenant = \"acme\"\nname = \"CRM\"\nurl = \"{url}\"\nretries = 0\n"
+    ));
+    let serve = home.serve().await;
+    serve.accept("k1", lost_call("hangs").to_string()).await;
+    receiver.count(1).await;
+    let (status, log) = serve.stop().await;
+    assert_eq!(status.code(), Some(0), "{}", log.join("\n"));
+    assert!(!log.iter().any(|line| line.contains("grace time is over")), "{}", log.join("\n"));
+    let kept = Kept::open(&home).await;
+    assert_eq!(kept.debts().await.len(), 1, "the call was forgotten");
+    drop(kept);
+
+    let serve = home.serve().await;
+    let requests = receiver.count(2).await;
+    assert_eq!(requests[0].header("webhook-id"), requests[1].header("webhook-id"));
+    assert_eq!(requests[0].body, requests[1].body);
+    serve.until("nothing owed", |value| value("deliver_debts") == 0.0).await;
+    serve.stop().await;
+    assert_eq!(receiver.requests().len(), 2);
 }

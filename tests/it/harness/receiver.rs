@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -31,12 +31,13 @@ pub(crate) struct Receiver {
 /// One request.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
-    pub(crate) method: String,
     pub(crate) path: String,
     /// As it came, without the question mark.
     pub(crate) query: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    /// It was answered with success: its sender did not leave before, as a killed one does.
+    answered: Arc<AtomicBool>,
 }
 
 /// How a request is answered.
@@ -78,6 +79,11 @@ impl Request {
     /// Value of a header; empty without it.
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// The receiver has it, and its sender can know.
+    pub(crate) fn is_delivered(&self) -> bool {
+        self.answered.load(Ordering::SeqCst)
     }
 
     pub(crate) fn json(&self) -> Value {
@@ -169,12 +175,13 @@ async fn receive(State(shared): State<Arc<Shared>>, request: HttpRequest) -> Res
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, usize::MAX).await else { return StatusCode::BAD_REQUEST.into_response() };
     let request = Request {
-        method: parts.method.to_string(),
         path: parts.uri.path().to_owned(),
         query: parts.uri.query().unwrap_or_default().to_owned(),
         headers: parts.headers,
         body,
+        answered: Arc::default(),
     };
+    let answered = Arc::clone(&request.answered);
     let reply = (shared.answer)(&request);
     shared.requests.send_modify(|requests| requests.push(request));
     match reply.after {
@@ -182,6 +189,7 @@ async fn receive(State(shared): State<Arc<Shared>>, request: HttpRequest) -> Res
         Some(time) => tokio::time::sleep(time).await,
         None => std::future::pending().await,
     }
+    answered.store(reply.status.is_success(), Ordering::SeqCst);
     let mut response = (reply.status, reply.body).into_response();
     for (name, value) in reply.headers {
         response.headers_mut().insert(name, value.parse().expect("a value"));

@@ -85,7 +85,7 @@ impl Serve {
         let lines = text.lines().filter(|line| !line.starts_with('#'));
         lines
             .filter_map(|line| line.rsplit_once(' '))
-            .map(|(name, value)| (name.to_owned(), value.parse().unwrap()))
+            .map(|(name, value)| (name.to_owned(), value.parse().expect("a number")))
             .collect()
     }
 
