@@ -111,7 +111,7 @@ impl Server {
             readiness: Arc::clone(&readiness),
             owner: format!("{}-{}", std::process::id(), clock::now().micros()),
             lease: config.delivery.deadline + config.delivery.handoff + LEASE_MARGIN,
-            grace: config.shutdown.grace / 2,
+            grace: config.shutdown.grace / 10 * 7,
         };
         let aggregate = Aggregate {
             worker: log.worker(subscription("aggregate", topics::LEGS, Some(topics::SESSIONS))).await?,
@@ -245,6 +245,6 @@ fn http_limits(config: &Config) -> http::Limits {
         connections: config.http.max_connections,
         head: config.http.max_headers.as_usize(),
         head_time: config.http.request_timeout,
-        grace: config.shutdown.grace / 2,
+        grace: config.shutdown.grace / 5,
     }
 }

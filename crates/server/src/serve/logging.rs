@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 
 use anyhow::Context;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::config::{Log, LogFormat};
 
@@ -12,7 +13,7 @@ use crate::config::{Log, LogFormat};
 /// # Errors
 /// `log.level` is no filter.
 pub(super) fn start(log: &Log) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&log.level).with_context(|| format!("read log.level {:?}", log.level))?;
+    let filter = filter(&log.level)?;
     let is_terminal = std::io::stderr().is_terminal();
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let as_json = match log.format {
@@ -27,4 +28,36 @@ pub(super) fn start(log: &Log) -> anyhow::Result<()> {
         subscriber.with_ansi(is_terminal).with_target(false).try_init()
     };
     Ok(())
+}
+
+/// What libraries tell in detail may hold what is secret: heads of requests, paths of URLs, values of rows.
+const NEVER_IN_DETAIL: [&str; 7] =
+    ["h2", "hyper", "hyper_util", "hickory_proto", "reqwest", "rustls", "sqlx"];
+
+fn filter(level: &str) -> anyhow::Result<EnvFilter> {
+    let mut filter = EnvFilter::try_new(level).with_context(|| format!("read log.level {level:?}"))?;
+    let shows_detail = filter.max_level_hint().is_none_or(|most| most > LevelFilter::INFO);
+    if shows_detail {
+        for library in NEVER_IN_DETAIL {
+            filter = filter.add_directive(format!("{library}=info").parse().context("cap a library's log")?);
+        }
+    }
+    Ok(filter)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_level_makes_libraries_tell_heads_and_urls() {
+        for level in ["trace", "debug", "info,hyper=trace", "reqwest=debug"] {
+            let text = filter(level).unwrap().to_string();
+            for library in NEVER_IN_DETAIL {
+                assert!(text.split(',').any(|part| part == format!("{library}=info")), "{level}: {text}");
+            }
+            assert!(!text.contains("hyper=trace") && !text.contains("reqwest=debug"), "{text}");
+        }
+        assert_eq!(filter("warn").unwrap().to_string(), "warn");
+    }
 }
