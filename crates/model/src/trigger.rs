@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use crate::{Text, TriggerId};
 
 /// What a tenant configures to be told of its calls.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Trigger {
     /// Made by the server.
@@ -78,6 +78,21 @@ pub struct Trigger {
     /// Requests per second of the lane; none = no limit of ours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_limit: Option<u32>,
+}
+
+/// URL, headers, credentials and additions may hold secrets: they are not printed.
+impl fmt::Debug for Trigger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trigger")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .field("enabled", &self.enabled)
+            .field("event", &self.event)
+            .field("filters", &self.filters.len())
+            .field("method", &self.method)
+            .field("auth", &self.auth)
+            .finish_non_exhaustive()
+    }
 }
 
 fn yes() -> bool {
@@ -243,4 +258,19 @@ pub enum WhileDown {
     Hold,
     /// Deliveries use their tries up.
     Fail,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trigger_in_a_log_shows_no_secret() {
+        let text = r#"{"id":"00000000-0000-0000-0000-000000000001","name":"CRM",
+            "url":"https://hooks.example/s3cret","headers":{"x-key":"s3cret"},"customData":{"key":"s3cret"},
+            "auth":{"kind":"bearer","token":"s3cret"},"secrets":["whsec_s3cret"]}"#;
+        let trigger: Trigger = serde_json::from_str(text).unwrap();
+        let shown = format!("{trigger:?}");
+        assert!(shown.contains("CRM") && !shown.contains("s3cret"), "{shown}");
+    }
 }
