@@ -187,3 +187,6 @@ impl Iterator for Simulation {
         self.pending.pop().map(|Reverse(first)| first.message)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -58,11 +58,11 @@ fn tell_leg(script: &Script, no: LegNo, manner: Manner, dice: &mut Dice, told: &
             if script.tells_begins {
                 events::begin(script, leg, dice, told);
             }
-            report::report(script, leg, &seen, dice, told);
+            report::report(script, leg, &seen, false, dice, told);
         }
         Manner::Both => {
             events::all(script, leg, &seen, is_bridged_once(script, no), dice, told);
-            report::report(script, leg, &seen, dice, told);
+            report::report(script, leg, &seen, true, dice, told);
         }
     }
 }

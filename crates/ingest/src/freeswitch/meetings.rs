@@ -73,6 +73,12 @@ fn partners<'a>(own: &Own<'a>, profile: usize) -> Vec<&'a str> {
         partners.retain(|partner| *partner != last);
         partners.push(last);
     }
-    partners.retain(|partner| *partner != own.id.as_str());
+    partners.retain(|partner| *partner != own.id.as_str() && !was_tried_in_vain(own, partner));
     partners
+}
+
+/// Placed by the leg, and never connected with it. An originatee's profile is there from the placing on.
+fn was_tried_in_vain(own: &Own<'_>, uuid: &str) -> bool {
+    let cause = |element: &str| Some(element.strip_prefix(uuid)?.strip_prefix(';')? != "NONE");
+    own.document.variables.list("originate_causes").find_map(cause).unwrap_or(false)
 }

@@ -84,12 +84,6 @@ impl Track {
         }
         matches!(heard.as_slice(), [.., State::Park] | [.., State::Park, State::Ring])
     }
-
-    /// For the crate's own checks: the parts in order.
-    #[cfg(test)]
-    pub(crate) fn parts(&self) -> &[(State, Micros)] {
-        &self.parts
-    }
 }
 
 pub(crate) fn whole(at: Micros) -> i64 {

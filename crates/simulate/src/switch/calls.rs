@@ -167,6 +167,9 @@ impl Teller<'_> {
             self.root().placed.push((*no, "LOSE_RACE"));
         }
         self.root().placed.push((winner, "NONE"));
+        // Once more when it is bridged, as the newest.
+        self.profile().originatees.insert(0, winner);
+        self.story.bridge(root, winner, bridged);
         self.story.track(State::Ring, quiet.min(bridged).max(answered));
         self.story.track(State::Other, bridged);
         let is_root_external = root == x;
@@ -301,7 +304,9 @@ impl Teller<'_> {
             self.story.ends(root, end, "NORMAL_CLEARING");
             self.story.track(State::Other, end);
         } else {
-            self.story.track(State::Ring, now);
+            // A caller inside hears nothing after its own end, but the far leg belongs to the call.
+            let outgoing = self.story.session().direction == CallDirection::Outgoing;
+            self.story.track(State::Ring, if outgoing { last } else { now });
             self.story.ends(root, now, cause);
         }
         self.story.close_switch();
@@ -522,7 +527,8 @@ impl Teller<'_> {
             ("cc_side", "agent".to_owned()),
             ("cc_queue", "support@default".to_owned()),
             ("cc_agent", format!("{number}@default")),
-            ("cc_member_uuid", "5d0b0b52-5c3e-4a55-8d0c-0a6f3f5d9a10".to_owned()),
+            // The queue's own id of the waiting caller, which is no leg's.
+            ("cc_member_uuid", format!("{}-member", member)),
             ("cc_member_session_uuid", member),
         ] {
             paper.variables.push((name, value));

@@ -20,7 +20,15 @@ enum Extra {
     Undecided,
 }
 
-pub(super) fn report(script: &Script, leg: &ScriptLeg, seen: &[Seen], dice: &mut Dice, told: &mut Vec<Told>) {
+/// `beside_events`: the leg's events are told too, by a part of the switch that is nearer to the call.
+pub(super) fn report(
+    script: &Script,
+    leg: &ScriptLeg,
+    seen: &[Seen],
+    beside_events: bool,
+    dice: &mut Dice,
+    told: &mut Vec<Told>,
+) {
     let extra = dice.weighted(&[
         (84, Extra::Nothing),
         (5, Extra::Snapshot),
@@ -29,6 +37,10 @@ pub(super) fn report(script: &Script, leg: &ScriptLeg, seen: &[Seen], dice: &mut
         (3, Extra::Undecided),
     ]);
     let mut record = whole(script, leg, seen);
+    if beside_events && dice.percent(40) {
+        let slack = dice.between(MS, 60 * MS);
+        with_report(&mut record, |report| inexact(report, slack));
+    }
     let written = leg.ended.unwrap_or(leg.created + S);
     let stamped = dice.percent(40);
     if let (true, Report::Leg(report)) = (stamped || leg.ended.is_none(), &mut record.report) {
@@ -53,6 +65,16 @@ fn with_report(record: &mut LegRecord, change: impl FnOnce(&mut LegReport)) {
     if let Report::Leg(report) = &mut record.report {
         change(report);
     }
+}
+
+/// Written by a part of the switch that hears of everything a little later, and closes its books a little earlier:
+/// the earliest begin and the latest end count.
+fn inexact(report: &mut LegReport, slack: i64) {
+    let later = |time: &mut Option<ringpost_model::Timestamp>| *time = time.map(|at| at.plus_micros(slack));
+    later(&mut report.created);
+    later(&mut report.ringing);
+    later(&mut report.answered);
+    report.ended = report.ended.map(|at| at.plus_micros(-slack));
 }
 
 /// All that is known of the leg.
