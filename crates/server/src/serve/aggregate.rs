@@ -253,3 +253,6 @@ fn take_changes(partition: Partition, owned: &mut Owned, effects: &mut Effects) 
         value: change.value.map(Bytes::from),
     }));
 }
+
+#[cfg(test)]
+mod tests;
