@@ -25,3 +25,18 @@ verify: setup ## formatting, lints, documentation
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --document-private-items
+
+truth: build ## 100,000 simulated calls through `aggregate` give the records they must (CALLS=, SEED=)
+	@scripts/truth $(or $(CALLS),100000) $(or $(SEED),1)
+
+mutants: setup ## 20 faults planted in `session`, one at a time: each must be noticed
+	@scripts/mutants
+
+fuzz: setup ## hostile input, SECONDS_EACH=15 for each target
+	$(CARGO) run --locked -p ringpost-ingest --example fuzz -- leg $(or $(SECONDS_EACH),15) $(or $(SEED),1)
+	$(CARGO) run --locked -p ringpost-ingest --example fuzz -- freeswitch $(or $(SECONDS_EACH),15) $(or $(SEED),1)
+	$(CARGO) run --locked -p ringpost-trigger --example fuzz -- $(or $(SECONDS_EACH),15) $(or $(SEED),1)
+
+bench: build ## figures of the crates and of the whole (docs/performance.md)
+	$(CARGO) bench --locked -p ringpost-session -p ringpost-trigger -p ringpost-deliver -p ringpost-store -p ringpost-bus
+	scripts/bench-pipeline
