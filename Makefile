@@ -24,7 +24,7 @@ test: setup ## everything that is tested, on a bare machine
 verify: setup ## formatting, lints, documentation
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --document-private-items
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" $(CARGO) doc --workspace --no-deps --locked --document-private-items
 
 truth: build ## 100,000 simulated calls through `aggregate` give the records they must (CALLS=, SEED=)
 	@scripts/truth $(or $(CALLS),100000) $(or $(SEED),1)

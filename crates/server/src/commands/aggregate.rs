@@ -42,13 +42,13 @@ pub struct Aggregate {
     /// What the input is written in: native, freeswitch-cdr
     #[arg(long, value_name = "DIALECT", default_value = "native")]
     pub dialect: Dialect,
-    /// Whose calls these are, where the input does not say (never in native)
+    /// Whose calls these are; native records say it themselves
     #[arg(long, value_name = "KEY", default_value = "default")]
     pub tenant: TenantKey,
-    /// Which platform wrote them, where the input does not say (never in native)
+    /// Which platform wrote them; native records say it themselves
     #[arg(long, value_name = "KEY", default_value = "default")]
     pub pbx: PbxKey,
-    /// Configuration, for its [sessions]; without it the defaults, and no limits of size
+    /// Configuration, for its section sessions; without it the defaults, and no limits of size
     #[arg(long, short, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Files of tenants and platforms as `apply` takes them: zones, regions, names, thresholds

@@ -10,7 +10,7 @@ use crate::cli::{Failure, Io};
 use crate::config::{self, Flags, Sessions};
 use crate::resources::{self, Known, read, read_folder};
 
-/// Settings of a whole input at once, or of one in order of time. With a configuration its [sessions] hold, caps
+/// Settings of a whole input at once, or of one in order of time. With a configuration its `[sessions]` hold, caps
 /// included; without one nothing is capped.
 pub(crate) fn machine_config(file: Option<&Path>, stream: bool, io: &Io<'_>) -> Result<Config, Failure> {
     let base = if stream { Config::offline_stream() } else { Config::offline() };
