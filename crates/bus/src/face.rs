@@ -65,6 +65,9 @@ pub enum Event {
     Records(Batch),
     /// Every partition of this worker was read to its end at this time (microseconds since 1970-01-01 UTC).
     Idle(i64),
+    /// These partitions of this worker were read to their end at this time, others were not. Told after so long as
+    /// `patience` without an `Idle`: while one partition is busy, the time of the quiet ones goes on.
+    AtEnd(i64, Vec<Partition>),
     /// These partitions go to another worker at the next call of `next`: what is to be committed for them must
     /// be committed before.
     Revoked(Vec<Partition>),

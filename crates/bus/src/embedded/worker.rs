@@ -29,8 +29,10 @@ pub struct EmbeddedWorker {
     /// Where the last batch came from: the next one comes from the next partition that has something.
     turn: usize,
     tail: watch::Receiver<()>,
-    /// When the last `Idle` was told; the clock's microseconds.
+    /// When the last `Idle` or `AtEnd` was told; the clock's microseconds.
     idled: i64,
+    /// Records were handed out since: an `AtEnd` never keeps them back.
+    has_read: bool,
     committing: bool,
 }
 
@@ -71,6 +73,7 @@ impl EmbeddedWorker {
             turn: 0,
             tail,
             idled: 0,
+            has_read: false,
             committing: false,
         })
     }
@@ -141,6 +144,16 @@ impl EmbeddedWorker {
             }
         }
         Ok(None)
+    }
+
+    /// The partitions of which everything was handed out.
+    fn at_end(&self) -> Vec<Partition> {
+        let heads = self.shared.heads();
+        let is_dry = |partition: u32, cursor: &Cursor| {
+            cursor.ready.is_empty() && cursor.next >= heads.end(cursor.topic, partition)
+        };
+        let dry = self.cursors.iter().filter(|(at, cursors)| cursors.iter().all(|one| is_dry(**at, one)));
+        dry.map(|(partition, _)| Partition(*partition)).collect()
     }
 
     async fn read_one(&mut self, partition: u32, at: usize) -> Result<Option<Batch>, Error> {
@@ -237,13 +250,21 @@ impl Worker for EmbeddedWorker {
             }
             // The clock is read before the last look at the end: what came later than `now` may follow.
             let now = (self.shared.config.clock)();
+            let quiet = i64::try_from(patience.as_micros()).unwrap_or(i64::MAX);
+            if self.has_read && now.saturating_sub(self.idled) >= quiet {
+                let partitions = self.at_end();
+                if !partitions.is_empty() && partitions.len() < self.cursors.len() {
+                    (self.idled, self.has_read) = (now, false);
+                    return Ok(Event::AtEnd(now, partitions));
+                }
+            }
             if let Some(event) = self.read().await? {
+                self.has_read = true;
                 return Ok(event);
             }
-            // Told even while records keep coming in, or a quiet partition beside a busy one would stand still.
-            let quiet = i64::try_from(patience.as_micros()).unwrap_or(i64::MAX);
+            // Told even while records keep coming in, or nothing would ever close beside them.
             if waited || now.saturating_sub(self.idled) >= quiet {
-                self.idled = now;
+                (self.idled, self.has_read) = (now, false);
                 return Ok(Event::Idle(now));
             }
             waited = tokio::time::timeout(patience, self.tail.changed()).await.is_err();

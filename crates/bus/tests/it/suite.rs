@@ -31,6 +31,7 @@ mod embedded {
         state_is_the_newest_value_of_each_key
         an_append_wakes_a_reader_that_waits
         idle_is_told_only_at_the_end_with_the_time_of_then
+        a_quiet_partition_is_told_to_be_at_its_end_while_another_is_busy
         two_workers_share_the_partitions_and_hand_them_over
         a_worker_that_lost_a_partition_cannot_commit_for_it
         a_worker_that_is_gone_leaves_its_partitions_to_the_others
@@ -193,6 +194,26 @@ async fn idle_is_told_only_at_the_end_with_the_time_of_then<B: Backend>(mut back
     assert_eq!(worker.next(HASTY).await.unwrap(), Event::Idle(2_000));
     backend.set_clock(3_000);
     assert_eq!(worker.next(HASTY).await.unwrap(), Event::Idle(3_000));
+}
+
+async fn a_quiet_partition_is_told_to_be_at_its_end_while_another_is_busy<B: Backend>(mut backend: B) {
+    backend.set_clock(1_000);
+    let log = backend.open().await;
+    let mut worker = log.worker(reader("g", "in")).await.unwrap();
+    until_idle(&mut worker).await;
+    let mut told = None;
+    for step in 1..=10 {
+        backend.set_clock(1_000 + step * 500);
+        log.append("in", vec![record("busy", "x")]).await.unwrap();
+        match worker.next(HASTY).await.unwrap() {
+            Event::AtEnd(now, partitions) => told = told.or(Some((step, now, partitions))),
+            event => assert!(matches!(event, Event::Records(_)), "{event:?}"),
+        }
+    }
+    let (step, now, partitions) = told.expect("one is busy, the others are not");
+    assert_eq!((step, now), (2, 2_000), "after so long as the patience");
+    let at = log.append("in", vec![record("busy", "x")]).await.unwrap()[0].0;
+    assert!(!partitions.is_empty() && !partitions.contains(&at), "{partitions:?}");
 }
 
 async fn two_workers_share_the_partitions_and_hand_them_over<B: Backend>(mut backend: B) {

@@ -149,7 +149,8 @@ impl Core {
         match event {
             Event::Assigned(assignment) => self.assign(assignment)?,
             Event::Records(batch) => self.handle_records(&batch, wall, &mut effects)?,
-            Event::Idle(now) => self.handle_idle(Timestamp::from_micros(now), &mut effects)?,
+            Event::Idle(now) => self.handle_end(now, |_| true, &mut effects)?,
+            Event::AtEnd(now, at) => self.handle_end(now, |one| at.contains(&one), &mut effects)?,
             Event::Revoked(partitions) => self.revoke(&partitions),
         }
         Ok(effects)
@@ -198,9 +199,15 @@ impl Core {
         Ok(())
     }
 
-    fn handle_idle(&mut self, now: Timestamp, effects: &mut Effects) -> anyhow::Result<()> {
-        for (partition, owned) in &mut self.partitions {
-            owned.machine.handle_timeout(owned.time.at_end(now));
+    /// Partitions were read to their end: their time goes on with the clock.
+    fn handle_end(
+        &mut self,
+        now: i64,
+        is_at_end: impl Fn(Partition) -> bool,
+        effects: &mut Effects,
+    ) -> anyhow::Result<()> {
+        for (partition, owned) in self.partitions.iter_mut().filter(|(partition, _)| is_at_end(**partition)) {
+            owned.machine.handle_timeout(owned.time.at_end(Timestamp::from_micros(now)));
             take_outputs(owned, "", effects)?;
             take_changes(*partition, owned, effects);
         }

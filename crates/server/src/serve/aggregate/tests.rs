@@ -58,7 +58,7 @@ fn leg(tenant: &str, leg: &str, with: &str) -> String {
     let begin = clock::now().micros() / 1_000_000 * 1_000_000 - 120_000_000;
     let end = begin + 60_000_000;
     format!(
-        r#"{{"v":1,"kind":"leg","tenant":"{tenant}","pbx":"k1","leg":"{leg}","links":["i-{tenant}"],
+        r#"{{"v":1,"kind":"leg","tenant":"{tenant}","pbx":"k1","leg":"{leg}",
         "created":{begin},"answered":{begin},"ended":{end},
         "bridges":[{{"with":"{with}","from":{begin},"to":{end}}}]}}"#
     )

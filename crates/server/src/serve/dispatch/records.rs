@@ -34,6 +34,11 @@ impl<W: Worker> Dispatch<W> {
                     owned.recovering = false;
                 }
             }
+            Event::AtEnd(_, partitions) => {
+                for partition in partitions {
+                    state.partitions.entry(partition).and_modify(|owned| owned.recovering = false);
+                }
+            }
             Event::Revoked(partitions) => {
                 self.flush(state).await?;
                 for partition in partitions {
