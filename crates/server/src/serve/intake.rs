@@ -54,6 +54,11 @@ impl<L: Log> LogIntake<L> {
         if !self.access.get().tenants.is_empty() {
             return Ok(());
         }
+        // Tenants may have been declared since they were read: nothing of theirs is overwritten.
+        let declared = self.store.tenants().await.map_err(|error| not_stored(&error))?;
+        if !declared.is_empty() {
+            return Ok(());
+        }
         let keys: BTreeSet<&TenantKey> = records.iter().map(|record| &record.tenant).collect();
         for key in keys {
             let tenant = Tenant {
@@ -93,4 +98,64 @@ fn row(letter: &ringpost_api::DeadLetter, now: Timestamp) -> DeadLetter {
 fn not_stored(error: &dyn std::error::Error) -> NotStored {
     warn!(%error, "legs could not be stored");
     NotStored { reason: error.to_string(), retry_after: RETRY_AFTER }
+}
+
+#[cfg(test)]
+mod tests {
+    use ringpost_bus::{Config, Embedded, Keep, Topic};
+    use ringpost_ingest::{Source, decode};
+    use ringpost_model::Dialect;
+    use ringpost_store::{Key, Keyring};
+
+    use super::*;
+
+    const LEG: &[u8] =
+        br#"{"v":1,"kind":"leg","tenant":"acme","pbx":"k1","leg":"a","created":1773133200000000}"#;
+
+    async fn intake(folder: &std::path::Path) -> LogIntake<Embedded> {
+        let keyring = Keyring::new(Key::read_or_make(&folder.join("secret.key")).unwrap());
+        let store = Store::open(ringpost_store::Config { folder: folder.to_owned(), keyring }).await.unwrap();
+        let topic = Topic { name: LEGS.to_owned(), partitions: 1, keep: Keep::For(Duration::MAX) };
+        let config = Config::new(folder.to_owned(), vec![topic], Arc::new(|| 0));
+        let (log, journal) = Embedded::open(config).await.unwrap();
+        tokio::spawn(journal.run());
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let dead_letters = DeadLetters::new(store.clone(), Arc::clone(&metrics));
+        LogIntake { log, store, access: SharedAccess::default(), dead_letters, metrics }
+    }
+
+    fn delivered() -> Delivered {
+        let records = decode(Dialect::Native, &Source::default(), LEG).records;
+        assert_eq!(records.len(), 1);
+        Delivered { records, ..Delivered::default() }
+    }
+
+    #[tokio::test]
+    async fn the_first_leg_makes_its_tenant_where_none_is_configured() {
+        let folder = tempfile::tempdir().unwrap();
+        let intake = intake(folder.path()).await;
+        intake.store(delivered()).await.unwrap();
+        let tenants = intake.store.tenants().await.unwrap();
+        assert_eq!(tenants.iter().map(|tenant| tenant.key.as_str()).collect::<Vec<_>>(), ["acme"]);
+    }
+
+    #[tokio::test]
+    async fn a_tenant_that_was_declared_a_moment_ago_keeps_its_zone_when_its_first_leg_comes() {
+        let folder = tempfile::tempdir().unwrap();
+        let intake = intake(folder.path()).await;
+        let key = TenantKey::new("acme").unwrap();
+        let declared = Tenant {
+            id: tenant_id(&key),
+            key,
+            name: "Acme Ltd".into(),
+            parent: None,
+            zone: Some(chrono_tz::Europe::London),
+            region: "GB".into(),
+            thresholds: Thresholds::default(),
+        };
+        intake.store.put_tenant(&declared, Timestamp::from_micros(1)).await.unwrap();
+        // Who may write was read before that.
+        intake.store(delivered()).await.unwrap();
+        assert_eq!(intake.store.tenants().await.unwrap(), [declared]);
+    }
 }
