@@ -44,6 +44,10 @@ const AFTER_ERROR: Duration = Duration::from_millis(500);
 /// The longest wait for a record of the log before the loop looks at the rest.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// A look at the log starts anew after every report; after so long without one it is waited for, so that the
+/// delivery of a backlog does not keep new records waiting.
+const LOOK_AT_LOG: Duration = Duration::from_millis(10);
+
 /// What the role needs from the process.
 pub(crate) struct Dispatch<W> {
     pub(crate) worker: W,
@@ -74,6 +78,8 @@ struct State {
     /// Deliveries in lanes that a debt of ours stands for.
     owed: HashSet<DeliveryId>,
     claim_at: Option<Instant>,
+    /// When the log was last heard of.
+    log_seen: Option<Instant>,
     /// When debts of triggers that were switched off are looked for again.
     cancel_at: Option<Instant>,
 }
@@ -103,6 +109,9 @@ impl<W: Worker> Dispatch<W> {
         let mut state = State { claim_at: Some(Instant::now()), ..State::default() };
         loop {
             let turn = self.next_turn(&state, &stop).await;
+            if matches!(turn, Turn::Log(_)) {
+                state.log_seen = Some(Instant::now());
+            }
             match turn {
                 Turn::Log(Ok(event)) => self.handle_log(&mut state, event).await?,
                 Turn::Log(Err(error)) if error.is_temporary() => {
@@ -133,6 +142,9 @@ impl<W: Worker> Dispatch<W> {
     async fn next_turn(&mut self, state: &State, stop: &CancellationToken) -> Turn {
         let in_flight: usize = state.partitions.values().map(|owned| owned.window.len()).sum();
         let has_room = in_flight < RECORDS_IN_FLIGHT;
+        if has_room && state.log_seen.is_some_and(|at| at.elapsed() >= LOOK_AT_LOG) && !stop.is_cancelled() {
+            return Turn::Log(self.worker.next(Duration::ZERO).await);
+        }
         tokio::select! {
             () = stop.cancelled() => Turn::Stop,
             report = self.reports.recv() => Turn::Report(report),

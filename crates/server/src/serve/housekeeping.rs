@@ -70,6 +70,10 @@ impl Housekeeping {
         let lanes = self.lanes.stats();
         self.metrics.lanes.with_label_values(&["open"]).set(count(lanes.lanes));
         self.metrics.queue_depth.with_label_values(&["lanes"]).set(count(lanes.waiting + lanes.in_flight));
+        match self.store.paused_lanes(clock::now()).await {
+            Ok(paused) => self.metrics.lanes.with_label_values(&["paused"]).set(count(paused.len())),
+            Err(error) => warn!(%error, "lanes that are paused cannot be counted"),
+        }
         match self.store.stats().await {
             Ok(stats) => {
                 self.metrics.debts.set(i64::try_from(stats.debts).unwrap_or(i64::MAX));

@@ -4,9 +4,11 @@ mod bench;
 
 use std::time::Duration;
 
-use ringpost_model::TriggerId;
-use ringpost_store::Ending;
+use ringpost_model::{DeliveryId, TriggerId};
+use ringpost_store::{Batch, Ending};
 use uuid::Uuid;
+
+use crate::clock;
 
 use bench::{Bench, Does, TRIGGER, session};
 
@@ -111,6 +113,45 @@ async fn a_hanging_receiver_delays_no_other() {
     told.sort();
     told.dedup();
     assert_eq!((told.len(), bench.receiver.got().len()), (800, 800), "each once");
+}
+
+#[tokio::test]
+async fn the_delivery_of_a_backlog_does_not_keep_new_calls_waiting() {
+    let bench = Bench::new();
+    let running = bench.start().await;
+    running.configure(r#""url":"https://crm.example/backlog","paused":true"#).await;
+    let other = TriggerId(Uuid::from_u128(0x72));
+    let only_lost = r#""filters":[{"field":"lost","op":"eq","value":true}]"#;
+    running.add_trigger(other, &format!(r#""url":"https://new.example/new",{only_lost}"#)).await;
+    running.emit_all((1..=1_000).map(|n| (n, 1, false))).await;
+    running.until("a backlog", async || running.lag() == 0 && running.debts().await.len() == 1_000).await;
+    running.add_trigger(TRIGGER, r#""url":"https://crm.example/backlog","paused":false"#).await;
+    running.until("it is being delivered", async || bench.receiver.got().len() > 50).await;
+    running.emit_all([(2_000, 1, true)]).await;
+    running.until("the new call", async || bench.receiver.told().contains(&"/new 2000 rev 1".into())).await;
+    assert!(bench.receiver.got().len() < 900, "{} of 1,000 came first", bench.receiver.got().len());
+    running.until_settled().await;
+}
+
+#[tokio::test]
+async fn a_debt_that_cannot_be_sent_ends_with_its_reason_and_its_neighbours_go_on() {
+    let bench = Bench::new();
+    let running = bench.start().await;
+    running.configure(r#""retries":1,"paused":true"#).await;
+    running.emit_all((1..=3).map(|n| (n, 1, false))).await;
+    running.until("all owed", async || running.debts().await.len() == 3).await;
+    // The first is of a version of the trigger that was never there.
+    let mut broken = running.debts().await.remove(0);
+    broken.delivery.id = DeliveryId::of_record(TRIGGER, session(9), 1);
+    (broken.delivery.session, broken.delivery.trigger_version) = (session(9), 99);
+    let batch = Batch { debts: vec![broken], ..Batch::default() };
+    running.store.settle(&batch, "test", clock::now()).await.unwrap();
+    running.add_trigger(TRIGGER, r#""paused":false"#).await;
+    running.until("delivered", async || running.attempts().await.len() == 3).await;
+    running.until_settled().await;
+    let ended = running.endings().await.remove(0);
+    assert_eq!((ended.delivery.session, ended.ending), (session(9), Ending::Failed));
+    assert_eq!(&*ended.reason, "the version of its trigger is no longer kept");
 }
 
 #[tokio::test]
