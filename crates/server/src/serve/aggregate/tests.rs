@@ -127,17 +127,18 @@ fn folder() -> TempDir {
 #[tokio::test]
 async fn a_call_whose_legs_come_before_and_after_a_crash_is_one_record() {
     let folder = folder();
+    let (a, b) = (leg("acme", "a", "b"), leg("acme", "b", "a"));
     let running = start(folder.path(), "aggregate").await;
-    running.append("acme", leg("acme", "a", "b")).await;
+    running.append("acme", a).await;
     running.until_read("aggregate").await;
     running.crash().await;
     let running = start(folder.path(), "aggregate").await;
-    running.append("acme", leg("acme", "b", "a")).await;
+    running.append("acme", b.clone()).await;
     assert_eq!(running.records(1).await, ["acme rev 1: 2 legs"]);
     // The repeat of a leg after the next start makes no second record.
     running.stop().await;
     let running = start(folder.path(), "aggregate").await;
-    running.append("acme", leg("acme", "b", "a")).await;
+    running.append("acme", b).await;
     running.until_read("aggregate").await;
     running.append("next", leg("next", "c", "d")).await;
     running.append("next", leg("next", "d", "c")).await;
