@@ -4,6 +4,7 @@
 
 mod calls;
 mod document;
+mod queue;
 mod variables;
 
 use crate::company::Pbx;

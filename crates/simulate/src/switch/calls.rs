@@ -9,9 +9,9 @@ use crate::scenario::story::Story;
 use crate::script::{LegNo, MS, Micros, S, Script, Stay};
 
 /// A call being made up, with its documents.
-struct Teller<'a> {
-    story: Story<'a>,
-    papers: Vec<Paper>,
+pub(super) struct Teller<'a> {
+    pub(super) story: Story<'a>,
+    pub(super) papers: Vec<Paper>,
     /// Documents of far legs will come.
     all_legs: bool,
 }
@@ -58,20 +58,20 @@ impl Teller<'_> {
         self.papers.len() - 1
     }
 
-    fn root(&mut self) -> &mut Paper {
+    pub(super) fn root(&mut self) -> &mut Paper {
         &mut self.papers[0]
     }
 
-    fn profile(&mut self) -> &mut Profile {
+    pub(super) fn profile(&mut self) -> &mut Profile {
         self.root().profiles.last_mut().expect("a leg has a profile")
     }
 
-    fn app(&mut self, name: &'static str, data: String) {
+    pub(super) fn app(&mut self, name: &'static str, data: String) {
         let at = self.story.now;
         self.root().apps.push(App { name, data, at });
     }
 
-    fn arrive(&mut self) -> LegNo {
+    pub(super) fn arrive(&mut self) -> LegNo {
         let caller = company::outsider(self.story.dice);
         let public = self.story.pbx.public_number(self.story.dice);
         let now = self.story.now;
@@ -188,7 +188,7 @@ impl Teller<'_> {
         self.story.track(State::Talk, self.story.now);
     }
 
-    fn far_paper(&mut self, leg: LegNo, bridged: Option<Micros>) {
+    pub(super) fn far_paper(&mut self, leg: LegNo, bridged: Option<Micros>) {
         let root = self.story.session().root;
         let destination = self.story.script.leg(leg).fields.dialled.to_string();
         let paper = self.paper(leg, &destination, "default");
@@ -203,7 +203,7 @@ impl Teller<'_> {
     }
 
     /// Words and holds, of the root or (where it writes a document) of the far leg.
-    fn talk(&mut self, far: LegNo) {
+    pub(super) fn talk(&mut self, far: LegNo) {
         let length = self.story.dice.between(200 * MS, 240 * S);
         self.story.talk(length);
         let root = self.story.session().root;
@@ -228,7 +228,7 @@ impl Teller<'_> {
     }
 
     /// Both hang up; a hold of the root that was never taken back lasts as long as its leg.
-    fn hang_up(&mut self, far: LegNo) {
+    pub(super) fn hang_up(&mut self, far: LegNo) {
         let root = self.story.session().root;
         let external = self.story.x;
         let (mine, theirs) = if self.all_legs {
@@ -433,105 +433,5 @@ impl Teller<'_> {
         self.far_paper(x, None);
         self.story.track(State::Ring, now);
         self.story.close_switch();
-    }
-
-    /// `mod_callcenter` finds an agent; its legs are placed by the queue, not by the caller's leg.
-    fn queue(&mut self) {
-        let x = self.arrive();
-        let now = self.story.now;
-        self.story.leg(x).answered = Some(now);
-        self.profile().answered = Some(now);
-        self.app("answer", String::new());
-        self.app("callcenter", "support@default".to_owned());
-        self.root().variables.push(("cc_side", "member".to_owned()));
-        self.root().variables.push(("cc_queue", "support@default".to_owned()));
-        let attempts = 1 + self.story.dice.below(3);
-        for attempt in 0..attempts {
-            let agent = self.ring_agent();
-            if attempt + 1 < attempts {
-                let now = self.story.now;
-                self.story.ends(agent, now, "NO_ANSWER");
-                self.story.track(State::Ring, now);
-                self.agent_paper(agent, None);
-                continue;
-            }
-            if self.story.dice.percent(25) {
-                let now = self.story.now;
-                self.story.ends(agent, now, "ORIGINATOR_CANCEL");
-                self.story.ends(x, now, "ORIGINATOR_CANCEL");
-                self.story.track(State::Ring, now);
-                self.agent_paper(agent, None);
-                self.root().variables.push(("cc_cause", "cancel".to_owned()));
-                self.story.close_switch();
-                return;
-            }
-            self.agent_answers(x, agent);
-        }
-    }
-
-    fn ring_agent(&mut self) -> LegNo {
-        self.story.wait(500 * MS, 20 * S);
-        let desk = self.story.pbx.desk(self.story.dice);
-        let (x, now) = (self.story.x, self.story.now);
-        self.story.track(State::Other, now);
-        let agent = self.story.place_desk(desk, LegDirection::Out, now, Some(x));
-        let shown = self.story.script.leg(x).fields.party.number.clone();
-        let fields = &mut self.story.leg(agent).fields;
-        fields.device = NumberName { number: desk.number(), name: Text::default() };
-        fields.agent = fields.device.clone();
-        fields.user = NumberName::default();
-        fields.group = "support".into();
-        fields.presented = shown;
-        let at = now + self.story.dice.between(50 * MS, 700 * MS);
-        self.story.rings(agent, at);
-        self.story.track(State::Other, at);
-        self.story.now = at + self.story.dice.between(S, 15 * S);
-        agent
-    }
-
-    fn agent_answers(&mut self, x: LegNo, agent: LegNo) {
-        let answered = self.story.now;
-        self.story.leg(agent).answered = Some(answered);
-        self.story.track(State::Ring, answered);
-        let bridged = self.story.soon(80 * MS);
-        self.story.track(State::Other, bridged);
-        self.story.talks_with(agent, bridged);
-        self.profile().bridged = Some(bridged);
-        self.root().bridged = Some(bridged);
-        self.root().last_bridge = Some(agent);
-        let number = self.story.script.leg(agent).fields.device.number.to_string();
-        let id = self.story.script.leg(agent).id.to_string();
-        for (name, value) in [
-            ("cc_cause", "answered".to_owned()),
-            ("cc_agent", format!("{number}@default")),
-            ("cc_agent_uuid", id),
-            ("cc_queue_answered_epoch", (bridged / S).to_string()),
-        ] {
-            self.root().variables.push((name, value));
-        }
-        self.agent_paper(agent, Some(bridged));
-        self.papers.last_mut().expect("just written").last_bridge = Some(x);
-        self.story.now = bridged;
-        self.talk(agent);
-        self.hang_up(agent);
-    }
-
-    fn agent_paper(&mut self, agent: LegNo, bridged: Option<Micros>) {
-        let root = self.story.session().root;
-        self.far_paper(agent, bridged);
-        let member = self.story.script.leg(root).id.to_string();
-        let number = self.story.script.leg(agent).fields.device.number.to_string();
-        let paper = self.papers.last_mut().expect("just written");
-        paper.originator = None;
-        for (name, value) in [
-            ("cc_side", "agent".to_owned()),
-            ("cc_queue", "support@default".to_owned()),
-            ("cc_agent", format!("{number}@default")),
-            // The queue's own id of the waiting caller, which is no leg's.
-            ("cc_member_uuid", format!("{}-member", member)),
-            ("cc_member_session_uuid", member),
-        ] {
-            paper.variables.push((name, value));
-        }
     }
 }
