@@ -6,13 +6,14 @@ mod target;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
-use ringpost_model::{Dialect, Timestamp};
+use ringpost_model::{Dialect, PbxKey, TenantKey, Timestamp};
 use ringpost_simulate::{Params, Simulation};
 
 use crate::cli::{Failure, Io, Outcome};
@@ -30,6 +31,10 @@ Examples:
   ringpost aggregate legs.ndjson > records.ndjson
   ringpost compare truth.ndjson records.ndjson
 
+  ringpost simulate --dialect freeswitch-cdr --pbx k1 --truth truth.ndjson > cdrs.ndjson
+  ringpost aggregate --dialect freeswitch-cdr --tenant acme --pbx k1 cdrs.ndjson
+                          documents do not name their platform: one at a time
+
   ringpost simulate --calls 100000 --rate 500 --to http://127.0.0.1:8080 --token \"$TOKEN\"
                           to a running server, 500 messages a second")]
 pub struct Simulate {
@@ -42,6 +47,9 @@ pub struct Simulate {
     /// What the messages are written in: native, freeswitch-cdr
     #[arg(long, value_name = "DIALECT", default_value = "native")]
     pub dialect: Dialect,
+    /// Only the calls of this platform; without it all are mixed, as native records may be
+    #[arg(long, value_name = "KEY")]
+    pub pbx: Option<PbxKey>,
     /// Messages a second; without it as fast as can be
     #[arg(long, value_name = "R", value_parser = rate)]
     pub rate: Option<f64>,
@@ -81,13 +89,21 @@ pub fn run(args: &Simulate, io: &mut Io<'_>) -> Result<Outcome, Failure> {
     let runtime = io.runtime()?;
     let mut simulation = Simulation::new(params);
     let mut counts = Counts::default();
+    let wanted = |pbx: &PbxKey| args.pbx.as_ref().is_none_or(|only| only == pbx);
     runtime.block_on(async {
         let pace = Pace::new(args.rate);
         while let Some(message) = simulation.next() {
             while let Some(expected) = simulation.next_truth() {
+                if !wanted(&expected.pbx) {
+                    continue;
+                }
                 counts.calls += 1;
                 write_truth(&mut truth, &expected.cdr)?;
             }
+            if !wanted(&message.pbx) {
+                continue;
+            }
+            counts.platforms.insert((message.tenant.clone(), message.pbx.clone()));
             if pace.must_wait(counts.messages) {
                 target.flush(io.stdout).await?;
                 pace.wait(counts.messages).await;
@@ -102,6 +118,16 @@ pub fn run(args: &Simulate, io: &mut Io<'_>) -> Result<Outcome, Failure> {
     }
     io.stdout.flush()?;
     writeln!(io.stderr, "{} calls, {} messages{}", counts.calls, counts.messages, target.summary())?;
+    let mixed = args.dialect != Dialect::Native && args.to.is_none() && counts.platforms.len() > 1;
+    if mixed {
+        let all: Vec<String> =
+            counts.platforms.iter().map(|(tenant, pbx)| format!("{pbx} of {tenant}")).collect();
+        writeln!(
+            io.stderr,
+            "documents of several platforms are mixed, choose one with --pbx: {}",
+            all.join(", ")
+        )?;
+    }
     Ok(Outcome::Fine)
 }
 
@@ -109,6 +135,7 @@ pub fn run(args: &Simulate, io: &mut Io<'_>) -> Result<Outcome, Failure> {
 struct Counts {
     calls: u64,
     messages: u64,
+    platforms: BTreeSet<(TenantKey, PbxKey)>,
 }
 
 fn create(path: &Path) -> Result<BufWriter<File>, Failure> {

@@ -49,3 +49,22 @@ fn the_same_seed_gives_the_same_bytes_and_another_others() {
     assert_eq!(of("1"), of("1"));
     assert_ne!(of("1"), of("2"));
 }
+
+/// Documents of FreeSWITCH do not name their platform, so they are told one platform at a time.
+#[test]
+fn one_platform_can_be_told_alone() {
+    let (code, report) = chain(&["--calls", "200", "--pbx", "k1"], &[], &[]);
+    assert_eq!(code, 0, "{report}");
+    let arguments = ["simulate", "--calls", "200", "--pbx", "k1", "--dialect", "freeswitch-cdr"];
+    let (_, documents, err) = ringpost(&arguments, "");
+    assert!(!err.contains("choose one"), "{err}");
+    let (_, records, err) = ringpost(&["aggregate", "--dialect", "freeswitch-cdr"], &documents);
+    assert!(err.contains("  rejected                     0\n"), "{err}");
+    assert!(records.lines().count() > 5, "{records}");
+}
+
+#[test]
+fn mixed_documents_are_told_with_what_to_choose_from() {
+    let (_, _, err) = ringpost(&["simulate", "--calls", "200", "--dialect", "freeswitch-cdr"], "");
+    assert!(err.contains("choose one with --pbx: k1 of acme, "), "{err}");
+}
