@@ -1,6 +1,6 @@
 //! A queue of `mod_callcenter`: it places the agents' legs itself, so they write documents of their own.
 
-use ringpost_model::{LegDirection, NumberName, State};
+use ringpost_model::{LegDirection, NumberName, State, Text};
 
 use super::calls::Teller;
 use crate::script::{LegNo, MS, Micros, S};
