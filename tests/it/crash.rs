@@ -13,7 +13,8 @@ const CALLS: u64 = 250;
 /// While legs are sent; one more comes after.
 const KILLS: usize = 6;
 
-/// Leases are short, so that what was in flight at a crash comes again while we wait.
+/// Leases are short, so that what was in flight at a crash comes again while we wait; few requests at a time, so that
+/// some wait when it comes.
 const SETTINGS: &str = r#"
 [sessions]
 settle = "300ms"
@@ -24,6 +25,7 @@ allow_http = true
 allow_networks = ["127.0.0.0/8"]
 deadline = "3s"
 handoff = "300ms"
+concurrency = 4
 "#;
 
 /// Printed; the variable sets it, to see a failure again.

@@ -1,6 +1,6 @@
 //! What is configured wrongly is told whole, before anything happens.
 
-use crate::harness::{COMPANY, Home, Receiver, run};
+use crate::harness::{COMPANY, Home, QUICK, Receiver, Reply, lost_call, run};
 
 #[tokio::test]
 async fn a_configuration_with_five_mistakes_is_told_five_times_before_a_port_or_a_folder_is_touched() {
@@ -64,4 +64,18 @@ url = "https://crm.example/calls"
     }
     assert!(done.stderr.contains("did you mean \"talk\"?"), "{}", done.stderr);
     assert!(!home.data().exists(), "a store was made all the same");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_server_on_the_same_folder_says_so_and_harms_not_the_first() {
+    let home = Home::new(QUICK);
+    let receiver = Receiver::start(|_| Reply::status(200)).await;
+    let url = receiver.url("/crm");
+    home.apply(&format!("{COMPANY}[[trigger]]\ntenant = \"acme\"\nname = \"CRM\"\nurl = \"{url}\"\n"));
+    let serve = home.serve().await;
+    let done = home.run(&["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
+    assert_eq!(done.code, Some(1), "{}", done.stderr);
+    assert!(done.stderr.contains("another process of ringpost uses it"), "{}", done.stderr);
+    serve.accept("k1", lost_call("after").to_string()).await;
+    receiver.count(1).await;
 }

@@ -124,7 +124,7 @@ async fn no_secret_is_readable_in_the_log_the_metrics_or_the_files() {
     let log = log.join("\n");
     check("the log", log.as_bytes());
     // Had nothing been written, nothing would have been found.
-    assert!(log.contains("delivery failed") && log.contains("\"level\":\"TRACE\""));
+    assert!(log.contains("delivery failed") && log.contains("\"level\":\"DEBUG\""), "{log}");
     assert!(metrics.contains("deliver_attempts_total"));
     let names = receiver.requests().iter().any(|request| request.query.contains("query-secret-4712"));
     assert!(names, "the receiver was not told the secrets either");

@@ -8,6 +8,7 @@ use crate::harness::{COMPANY, Home, Kept, Receiver, Reply, Traffic, judge, lost_
 /// As configured below.
 const GRACE: Duration = Duration::from_secs(8);
 
+/// Few requests at a time, so that many wait when the stop comes.
 const SETTINGS: &str = r#"
 [sessions]
 settle = "300ms"
@@ -16,6 +17,7 @@ max_idle = "3s"
 [delivery]
 allow_http = true
 allow_networks = ["127.0.0.0/8"]
+concurrency = 2
 [shutdown]
 grace = "8s"
 "#;

@@ -1,8 +1,7 @@
 //! A receiver inside the test: it keeps what it gets, in order, and answers as the test says.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -25,7 +24,6 @@ pub(crate) struct Down(TcpSocket);
 pub(crate) struct Receiver {
     address: SocketAddr,
     requests: watch::Receiver<Vec<Request>>,
-    in_flight: Arc<AtomicUsize>,
 }
 
 /// One request.
@@ -36,8 +34,17 @@ pub(crate) struct Request {
     pub(crate) query: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
-    /// It was answered with success: its sender did not leave before, as a killed one does.
-    answered: Arc<AtomicBool>,
+    fate: Arc<Mutex<Fate>>,
+}
+
+/// How far a request is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// It is not answered yet.
+    Open,
+    Answered(StatusCode),
+    /// Its sender did not wait, as one does that is killed.
+    Left,
 }
 
 /// How a request is answered.
@@ -81,9 +88,17 @@ impl Request {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
-    /// The receiver has it, and its sender can know.
+    /// It was answered with success.
     pub(crate) fn is_delivered(&self) -> bool {
-        self.answered.load(Ordering::SeqCst)
+        matches!(self.fate(), Fate::Answered(status) if status.is_success())
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.fate() == Fate::Open
+    }
+
+    fn fate(&self) -> Fate {
+        *self.fate.lock().expect("nobody panics with it")
     }
 
     pub(crate) fn json(&self) -> Value {
@@ -101,7 +116,6 @@ type Answer = Arc<dyn Fn(&Request) -> Reply + Send + Sync>;
 struct Shared {
     answer: Answer,
     requests: watch::Sender<Vec<Request>>,
-    in_flight: Arc<AtomicUsize>,
 }
 
 impl Receiver {
@@ -121,12 +135,11 @@ impl Receiver {
     fn serve(listener: TcpListener, answer: Answer) -> Self {
         let address = listener.local_addr().expect("it is bound");
         let (sender, requests) = watch::channel(Vec::new());
-        let in_flight = Arc::new(AtomicUsize::new(0));
-        let shared = Shared { answer, requests: sender, in_flight: Arc::clone(&in_flight) };
+        let shared = Shared { answer, requests: sender };
         let router = Router::new().fallback(receive).with_state(Arc::new(shared));
         // It ends with the runtime of the test.
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { address, requests, in_flight }
+        Self { address, requests }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -140,7 +153,7 @@ impl Receiver {
 
     /// Requests that came and are not answered yet.
     pub(crate) fn in_flight(&self) -> usize {
-        self.in_flight.load(Ordering::SeqCst)
+        self.requests.borrow().iter().filter(|request| request.is_open()).count()
     }
 
     /// Until what came is as wanted; returns it.
@@ -171,7 +184,6 @@ impl Down {
 }
 
 async fn receive(State(shared): State<Arc<Shared>>, request: HttpRequest) -> Response {
-    let _flight = Flight::new(&shared.in_flight);
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, usize::MAX).await else { return StatusCode::BAD_REQUEST.into_response() };
     let request = Request {
@@ -179,9 +191,9 @@ async fn receive(State(shared): State<Arc<Shared>>, request: HttpRequest) -> Res
         query: parts.uri.query().unwrap_or_default().to_owned(),
         headers: parts.headers,
         body,
-        answered: Arc::default(),
+        fate: Arc::new(Mutex::new(Fate::Open)),
     };
-    let answered = Arc::clone(&request.answered);
+    let mut end = End { fate: Arc::clone(&request.fate), how: Fate::Left };
     let reply = (shared.answer)(&request);
     shared.requests.send_modify(|requests| requests.push(request));
     match reply.after {
@@ -189,7 +201,7 @@ async fn receive(State(shared): State<Arc<Shared>>, request: HttpRequest) -> Res
         Some(time) => tokio::time::sleep(time).await,
         None => std::future::pending().await,
     }
-    answered.store(reply.status.is_success(), Ordering::SeqCst);
+    end.how = Fate::Answered(reply.status);
     let mut response = (reply.status, reply.body).into_response();
     for (name, value) in reply.headers {
         response.headers_mut().insert(name, value.parse().expect("a value"));
@@ -197,18 +209,14 @@ async fn receive(State(shared): State<Arc<Shared>>, request: HttpRequest) -> Res
     response
 }
 
-/// Counts a request while it is answered, also where its sender leaves.
-struct Flight(Arc<AtomicUsize>);
-
-impl Flight {
-    fn new(count: &Arc<AtomicUsize>) -> Self {
-        count.fetch_add(1, Ordering::SeqCst);
-        Self(Arc::clone(count))
-    }
+/// Says how a request has ended, also where it is dropped because its sender has left.
+struct End {
+    fate: Arc<Mutex<Fate>>,
+    how: Fate,
 }
 
-impl Drop for Flight {
+impl Drop for End {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
+        *self.fate.lock().expect("nobody panics with it") = self.how;
     }
 }
