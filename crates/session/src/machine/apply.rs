@@ -119,7 +119,7 @@ impl Machine {
         }
         let session = self.spaces[space as usize].legs[leg].session;
         self.schedule((space, session));
-        self.tell_others(space, leg, is_new, added);
+        self.tell_others(space, leg, is_new, [added, removed]);
         if !removed.names.is_empty() {
             self.recheck_overdue(space, &removed.names);
         }
@@ -249,22 +249,25 @@ impl Machine {
         sessions.into_iter().for_each(|session| self.touch((space, session)));
     }
 
-    /// Sessions that this leg does not belong to, but that its record may have made complete.
-    fn tell_others(&mut self, space: u32, leg: u32, is_new: bool, added: &Naming) {
+    /// Sessions that this leg does not belong to, but that what it says now, or no longer says, may have made
+    /// complete, or no longer so.
+    fn tell_others(&mut self, space: u32, leg: u32, is_new: bool, news: [&Naming; 2]) {
         let here = &self.spaces[space as usize];
-        let mut concerned: Vec<u32> =
-            added.names.iter().filter_map(|name| here.by_id.get(&**name)).copied().collect();
+        let names = news.into_iter().flat_map(|naming| &naming.names);
+        let mut concerned: Vec<u32> = names.filter_map(|name| here.by_id.get(&**name)).copied().collect();
         if is_new {
             concerned.extend(here.namers.get(&*here.legs[leg].id).into_iter().flatten());
         }
         for other in concerned {
             let here = &mut self.spaces[space as usize];
             let session = here.legs[other].session;
-            let open_before = matches!(here.sessions[session].phase, Phase::Open { complete: false, .. });
-            if session == here.legs[leg].session || !open_before || !here.standing(session).complete {
+            let Phase::Open { complete, .. } = here.sessions[session].phase else { continue };
+            if session == here.legs[leg].session || here.standing(session).complete == complete {
                 continue;
             }
-            here.legs[other].touched = self.now;
+            if !complete {
+                here.legs[other].touched = self.now;
+            }
             self.schedule((space, session));
         }
     }

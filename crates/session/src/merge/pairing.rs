@@ -26,7 +26,8 @@ impl PairTold {
     /// Whether anything told, on its own, was open: another word on the same begin does not close it.
     fn was_open_before(&self, at: i64) -> bool {
         let open = |one: &Interval| one.from < at && one.to.is_none_or(|to| to >= at);
-        self.intervals.iter().any(open) || pair(self.opens.clone(), self.closes.clone()).iter().any(open)
+        let paired = pair(&self.intervals, self.opens.clone(), self.closes.clone());
+        self.intervals.iter().chain(&paired).any(open)
     }
 }
 
@@ -59,8 +60,9 @@ pub(crate) fn intervals(told: Vec<Interval>, mut opens: Vec<(i64, u8)>, closes: 
             told.iter().filter(|one| one.to.is_none() && !closed(one.from)).map(|one| (one.from, one.by)),
         );
     }
+    let paired = pair(&told, opens, closes);
     let mut all = told;
-    all.extend(pair(opens, closes));
+    all.extend(paired);
     unify(all)
 }
 
@@ -79,8 +81,9 @@ fn unify(mut all: Vec<Interval>) -> Vec<Interval> {
 }
 
 /// Pairs each opening with the next closing. At one instant the closings of what was open come first; an opening
-/// and a closing with nothing open before make an empty interval.
-fn pair(mut opens: Vec<(i64, u8)>, mut closes: Vec<i64>) -> Vec<Interval> {
+/// and a closing with nothing open before make an empty interval. An interval `told` with its end was open up to and
+/// including that end.
+fn pair(told: &[Interval], mut opens: Vec<(i64, u8)>, mut closes: Vec<i64>) -> Vec<Interval> {
     opens.sort_unstable();
     closes.sort_unstable();
     closes.dedup();
@@ -96,7 +99,8 @@ fn pair(mut opens: Vec<(i64, u8)>, mut closes: Vec<i64>) -> Vec<Interval> {
             begins |= by;
         }
         if closing.next_if_eq(&at).is_some() {
-            if open.is_empty() && begins != 0 {
+            let told_open = |one: &Interval| one.from < at && one.to.is_some_and(|to| to >= at);
+            if begins != 0 && open.is_empty() && !told.iter().any(told_open) {
                 paired.push(Interval { from: at, to: Some(at), by: begins });
                 begins = 0;
             }

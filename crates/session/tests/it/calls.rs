@@ -424,6 +424,27 @@ fn a_leg_handed_on_leaves_one_bridge_and_keeps_the_next() {
 }
 
 #[test]
+fn a_leg_that_leaves_and_comes_back_at_one_instant_keeps_its_second_talk() {
+    let records = |leaves: Option<&str>| {
+        [
+            caller("x", 0., 30.).bridge("a", 1., 2.).0,
+            desk("a", 0., 30.).answered(1.).0,
+            event("a", 2., LegEvent::Unbridged { with: leaves.map(crate::build::id) }),
+            event("a", 2., LegEvent::Bridged { with: crate::build::id("x") }),
+            event("a", 11., LegEvent::Unbridged { with: leaves.map(crate::build::id) }),
+        ]
+    };
+    for leaves in [None, Some("x")] {
+        let found = offline(records(leaves));
+        assert_eq!(
+            summary(&found[0].cdr),
+            "dir2 0..30 ring 1 talk 10 answer 1 fRng=a lRng=a ans=a lAns=a",
+            "leaves {leaves:?}"
+        );
+    }
+}
+
+#[test]
 fn nothing_is_inferred_for_a_root_that_failed_or_where_any_bridge_is_told() {
     check(
         [outside("x", 0., 30.).rang(1.).sip(486), desk("a", 2., 30.).rang(3.).answered(10.)],

@@ -50,6 +50,20 @@ fn a_complete_session_closes_settle_after_its_last_record() {
 }
 
 #[test]
+fn a_leg_does_not_go_out_early_for_a_bridge_that_a_correction_took_back() {
+    let room = || machine("room", ringpost_model::Service::Conference, 0., 70.).link("i2");
+    let a = desk("a", 6., 15.).0;
+    let told = [(15., a.clone()), (20., room().bridge("a", 8., 15.).0)];
+    let found = play(&mut live(quiet()), told.clone(), 60.);
+    assert_eq!(found.len(), 1, "what another session tells makes it complete: {found:?}");
+    let mut machine = live(quiet());
+    let found = play(&mut machine, told.into_iter().chain([(21., room().rev(1).0)]), 60.);
+    assert_eq!(found, [""; 0]);
+    let found = play(&mut machine, [], 5. * 3_600.);
+    assert_eq!(found.len(), 1, "it goes out in the end: {found:?}");
+}
+
+#[test]
 fn due_closings_come_before_the_record_of_the_same_instant() {
     let [x, a] = simple_call();
     let mut machine = live(quiet());
