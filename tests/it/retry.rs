@@ -112,6 +112,7 @@ async fn a_receiver_that_asks_for_patience_uses_no_try_up() {
     let home = Home::new(QUICK);
     let answers = std::sync::Mutex::new(vec![
         Reply::status(200),
+        Reply::status(500),
         Reply::status(503).header("retry-after", "1"),
         Reply::status(429).header("retry-after", "1"),
     ]);
@@ -120,22 +121,22 @@ async fn a_receiver_that_asks_for_patience_uses_no_try_up() {
         answers.pop().unwrap_or_else(|| Reply::status(200))
     })
     .await;
-    // One try only: any failure would be the last.
-    home.apply(&format!("{COMPANY}{}", trigger("Busy", &receiver.url("/busy"), "retries = 0")));
+    // One retry: were patience a try, the failure after it would be the last.
+    home.apply(&format!("{COMPANY}{}", trigger("Busy", &receiver.url("/busy"), "retries = 1")));
     let serve = home.serve().await;
     serve.accept("k1", lost_call("busy").to_string()).await;
-    receiver.count(3).await;
+    receiver.count(4).await;
     serve.until("nothing owed", |value| value("deliver_debts") == 0.0).await;
     serve.stop().await;
 
     let kept = Kept::open(&home).await;
     let attempts = kept.attempts().await;
     let classes: Vec<&str> = attempts.iter().map(|attempt| &*attempt.class).collect();
-    assert_eq!(classes, ["throttled", "throttled", "success"]);
+    assert_eq!(classes, ["throttled", "throttled", "http_error", "success"]);
     for pair in attempts.windows(2) {
         let waited = pair[1].started.micros() - pair[0].ended.micros();
         assert!(waited >= 1_000_000, "the next request came after {waited} µs");
     }
     let failed = kept.endings().await.into_iter().filter(|ended| ended.ending == Ending::Failed).count();
-    assert_eq!((failed, receiver.requests().len()), (0, 3));
+    assert_eq!((failed, receiver.requests().len()), (0, 4));
 }
