@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use ringpost_model::{
-    Cdr, Delivery, DeliveryId, Envelope, Revisions, TenantId, TenantKey, Timestamp, Trigger,
+    Cdr, Delivery, DeliveryId, Envelope, Revisions, TenantId, TenantKey, Text, Timestamp, Trigger,
 };
 use ringpost_store::Store;
 
@@ -48,8 +48,9 @@ impl Fire {
         let Some(tenant) = self.tenant_id(&envelope.tenant).await? else { return Ok(Vec::new()) };
         let applicable = self.triggers.lookup(&envelope.tenant).await?;
         self.metrics.evaluations.inc_by(applicable.all().count() as u64);
-        let matching: Vec<_> =
-            applicable.matching(&envelope.cdr).into_iter().filter(|it| fires(it, envelope)).collect();
+        let environment = self.environment(&applicable, envelope).await?;
+        let mut matching = applicable.matching(&envelope.cdr);
+        matching.retain(|firing| fires(firing, envelope) && is_wanted_in(firing, &environment));
         self.metrics.matches.inc_by(matching.len() as u64);
         let mut deliveries: Vec<_> =
             matching.iter().map(|firing| delivery(firing, envelope, tenant, true)).collect();
@@ -81,6 +82,15 @@ impl Fire {
         Ok(Some(tenant.id))
     }
 
+    /// The environment of the record's pbx; looked up only where a trigger asks for one.
+    async fn environment(&self, applicable: &Applicable, envelope: &Envelope) -> anyhow::Result<Text> {
+        if applicable.all().all(|firing| firing.trigger.environments.is_empty()) {
+            return Ok(Text::default());
+        }
+        let pbx = self.store.pbx(&envelope.pbx).await.context("read the pbx of a record")?;
+        Ok(pbx.map(|pbx| pbx.environment).unwrap_or_default())
+    }
+
     /// Triggers that are told every revision, to which an earlier one was sent, and which this one does not match.
     async fn taken_back(
         &self,
@@ -91,6 +101,7 @@ impl Fire {
     ) -> anyhow::Result<Vec<(Delivery, Arc<Trigger>)>> {
         let matches = |firing: &Firing| matching.iter().any(|other| other.trigger.id == firing.trigger.id);
         let mut found = Vec::new();
+        // One that does not fire in this environment has had no earlier revision either.
         for firing in applicable.all().filter(|firing| fires(firing, envelope) && !matches(firing)) {
             let (delivery, trigger) = delivery(firing, envelope, tenant, false);
             let earlier = (1..envelope.rev).map(|rev| Delivery {
@@ -115,6 +126,12 @@ impl Fire {
 /// Most triggers want one request per call; the others every correction too.
 fn fires(firing: &Firing, envelope: &Envelope) -> bool {
     envelope.rev == 1 || firing.trigger.revisions == Revisions::All
+}
+
+/// A trigger may be limited to the environments of some pbxs (triggers-and-delivery.md 1).
+fn is_wanted_in(firing: &Firing, environment: &str) -> bool {
+    let wanted = &firing.trigger.environments;
+    wanted.is_empty() || wanted.iter().any(|name| **name == *environment)
 }
 
 fn delivery(

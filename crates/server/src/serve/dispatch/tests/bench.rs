@@ -177,7 +177,8 @@ impl Bench {
         Running { store, log, stop, task, journal }
     }
 
-    async fn store(&self) -> Store {
+    /// Only the store, with no dispatcher that changes it.
+    pub(super) async fn store(&self) -> Store {
         let key = Key::read_or_make(&self.folder.path().join("key")).unwrap();
         let keyring = Keyring::new(key);
         Store::open(StoreConfig { folder: self.folder.path().to_owned(), keyring }).await.unwrap()
