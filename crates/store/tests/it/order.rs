@@ -106,6 +106,9 @@ impl World {
             let before = self.given.insert((trigger, session), rev).unwrap_or_default();
             assert!(rev >= before, "{name:?} is given after revision {before}");
             assert!(!self.delivered.contains(&name), "{name:?} is given though it was delivered");
+            // Claimed again by who still has it in a lane from an ended lease: lanes refuse it as a duplicate, so it
+            // stays one request, and its report is that of the new lease.
+            self.flying[sender].retain(|(flying, _)| *flying != name);
             self.flying[sender].push((name, until));
         }
     }
