@@ -13,8 +13,8 @@ use ringpost_model::{Envelope, SessionId, TenantKey};
 use ringpost_store::{AttemptFilter, DebtFilter, SessionFilter, Store};
 
 use crate::cli::{Failure, Io, Outcome};
-use crate::config::{self, Config, Flags};
-use crate::open_store::{open_store, store_exists};
+use crate::config::Config;
+use crate::open_store::{load_for_store, open_store, store_exists};
 
 /// Requests of one call that are shown.
 const REQUESTS: usize = 200;
@@ -88,10 +88,7 @@ impl Which {
 /// # Errors
 /// Mistakes in the configuration, no store, or one that cannot be read.
 pub fn run(args: &Calls, io: &mut Io<'_>) -> Result<Outcome, Failure> {
-    let file = args.config.clone().or_else(|| io.variable("RINGPOST_CONFIG").map(PathBuf::from));
-    let data = args.data.as_ref().map(|dir| dir.display().to_string());
-    let flags = Flags::default().with("data.dir", "--data", data);
-    let config = config::load(file.as_deref(), &io.variables, &flags)?.config;
+    let config = load_for_store(args.config.as_deref(), args.data.as_deref(), io)?;
     io.runtime()?.block_on(print(&args.command, &config, io))
 }
 
