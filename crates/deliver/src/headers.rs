@@ -101,6 +101,8 @@ fn identify(trigger: &Trigger, headers: &mut HeaderMap) -> Result<(), HeaderErro
     let text = match &trigger.auth {
         Auth::Basic { user, password } => format!("Basic {}", basic(user, password)),
         Auth::Bearer { token } => format!("Bearer {token}"),
+        // The token is put in by the client, which has it; a certificate is shown by TLS.
+        Auth::Oauth2 { .. } | Auth::Certificate { .. } => return Ok(()),
         Auth::None if headers.contains_key(AUTHORIZATION) => return Ok(()),
         Auth::None => match user_info(&trigger.url) {
             Some(credentials) => format!("Basic {credentials}"),

@@ -8,7 +8,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use ringpost_model::{AttemptId, Timestamp};
+use ringpost_model::{AttemptId, LaneId, Timestamp};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -28,7 +28,7 @@ mod key;
 mod pace;
 
 use self::core::{Core, Effects, No, Start};
-pub use self::key::{LaneId, LaneKey, Origin};
+pub use self::key::{LaneKey, Origin};
 
 /// How lanes are set up.
 #[derive(Debug, Clone)]

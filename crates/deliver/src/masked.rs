@@ -63,6 +63,8 @@ impl Secrets {
                 secrets.push(crate::headers::basic(user, password));
             }
             Auth::Bearer { token } => secrets.push(token.to_string()),
+            Auth::Oauth2 { client_secret, .. } => secrets.push(client_secret.to_string()),
+            Auth::Certificate { key, .. } => secrets.push(key.to_string()),
         }
         if let Ok(url) = Url::parse(&trigger.url) {
             add_url(&mut secrets, &url);

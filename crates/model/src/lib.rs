@@ -10,8 +10,10 @@ mod delivery;
 mod dialect;
 mod envelope;
 mod id;
+mod lane;
 mod leg;
 mod leg_record;
+mod notice;
 mod tenant;
 mod time;
 mod trigger;
@@ -22,14 +24,17 @@ pub use delivery::{Delivery, DeliveryId};
 pub use dialect::Dialect;
 pub use envelope::{Context, Envelope, EnvelopeError, Reason, State, Stretch};
 pub use id::{AttemptId, InvalidKey, LegId, PbxKey, SessionId, TenantId, TenantKey, TriggerId};
+pub use lane::{Breaker, LaneId, Run};
 pub use leg::{
     Bridge, Fields, Hold, Leg, LegDirection, NumberName, Park, Rating, Route, Service, ServiceStay, Side,
 };
 pub use leg_record::{EventReport, LegEvent, LegRecord, LegReport, Report};
+pub use notice::{Notice, NoticeId};
 pub use tenant::{Pbx, Tenant, Thresholds};
 pub use time::{InvalidTime, Timestamp};
 pub use trigger::{
-    Auth, EventName, Filter, Format, Method, Payload, RetryOn, Revisions, Success, Trigger, WhileDown,
+    Auth, AutoDisable, EventName, Filter, Format, Method, Payload, RetryOn, Revisions, Success, Trigger,
+    WhileDown,
 };
 
 /// A text where empty means absent. One word less than a `String`, and never grown.

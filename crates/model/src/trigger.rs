@@ -69,6 +69,9 @@ pub struct Trigger {
     /// What happens while the receiver is down.
     #[serde(default)]
     pub while_down: WhileDown,
+    /// Switches the trigger off after so many failed tries. With it nothing is held back while the receiver is down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auto_disable: Option<AutoDisable>,
     /// Fires for every tenant below the owner too.
     #[serde(default, skip_serializing_if = "is_false")]
     pub include_subaccounts: bool,
@@ -115,9 +118,45 @@ pub enum EventName {
     #[default]
     #[serde(rename = "call.completed")]
     CallCompleted,
+    /// A delivery was given up: its tries are used up.
+    #[serde(rename = "delivery.exhausted")]
+    DeliveryExhausted,
+    /// A trigger's receiver counts as down: what it fires waits.
+    #[serde(rename = "trigger.failing")]
+    TriggerFailing,
+    /// It answers again.
+    #[serde(rename = "trigger.recovered")]
+    TriggerRecovered,
     /// The system switched a trigger off.
     #[serde(rename = "trigger.disabled")]
     TriggerDisabled,
+}
+
+impl EventName {
+    /// Every one that can be configured.
+    pub const ALL: [Self; 5] = [
+        Self::CallCompleted,
+        Self::DeliveryExhausted,
+        Self::TriggerFailing,
+        Self::TriggerRecovered,
+        Self::TriggerDisabled,
+    ];
+
+    /// As written in configuration and payloads.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CallCompleted => "call.completed",
+            Self::DeliveryExhausted => "delivery.exhausted",
+            Self::TriggerFailing => "trigger.failing",
+            Self::TriggerRecovered => "trigger.recovered",
+            Self::TriggerDisabled => "trigger.disabled",
+        }
+    }
+
+    /// The system tells it of itself: a [`crate::Notice`], not a call.
+    pub fn is_notice(self) -> bool {
+        self != Self::CallCompleted
+    }
 }
 
 /// One condition, as written.
@@ -204,6 +243,29 @@ pub enum Auth {
     /// RFC 6750.
     #[expect(missing_docs, reason = "RFC 6750's own name")]
     Bearer { token: Text },
+    /// RFC 6749, 4.4: client credentials. The token is asked for at `token_url`, kept, and renewed before it ends.
+    #[serde(rename_all = "camelCase")]
+    Oauth2 {
+        /// Where tokens are asked for; https, and checked like a trigger's URL.
+        token_url: Text,
+        /// Who we are there.
+        client_id: Text,
+        /// Our password there.
+        client_secret: Text,
+        /// What the token is for, separated by spaces; empty = what the server gives by itself.
+        #[serde(default, skip_serializing_if = "str::is_empty")]
+        scope: Text,
+        /// More fields of the request, such as `audience` or `resource`.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        parameters: BTreeMap<Text, Text>,
+    },
+    /// TLS with a certificate of ours.
+    Certificate {
+        /// The chain, ours first, in PEM.
+        chain: Text,
+        /// Its private key, in PEM (PKCS#8, PKCS#1 or SEC1), not encrypted.
+        key: Text,
+    },
 }
 
 impl Auth {
@@ -220,6 +282,8 @@ impl fmt::Debug for Auth {
             Self::None => "None",
             Self::Basic { .. } => "Basic(…)",
             Self::Bearer { .. } => "Bearer(…)",
+            Self::Oauth2 { .. } => "Oauth2(…)",
+            Self::Certificate { .. } => "Certificate(…)",
         })
     }
 }
@@ -247,6 +311,23 @@ pub enum Success {
     /// 200, and 201 for PUT.
     #[serde(rename = "kazoo")]
     Kazoo,
+}
+
+/// After how many failed tries a trigger is switched off; Kazoo's rule is 6 in 60 s.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AutoDisable {
+    /// Failed tries, at least 1.
+    pub failures: u32,
+    /// Within so many seconds, at least 1.
+    pub within: u32,
+}
+
+impl Trigger {
+    /// What it fires waits while its receiver is down (`whileDown: hold`, and no `autoDisable`).
+    pub fn holds(&self) -> bool {
+        self.while_down == WhileDown::Hold && self.auto_disable.is_none()
+    }
 }
 
 /// What happens while the receiver is down.

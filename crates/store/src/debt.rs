@@ -10,7 +10,7 @@ mod strand;
 
 use std::collections::HashSet;
 
-use ringpost_model::{Delivery, DeliveryId, SessionId, TenantId, Text, Timestamp, TriggerId};
+use ringpost_model::{Delivery, DeliveryId, LaneId, SessionId, TenantId, Text, Timestamp, TriggerId};
 use sqlx::sqlite::{Sqlite, SqliteConnection, SqliteRow};
 use sqlx::{QueryBuilder, Row};
 
@@ -18,7 +18,6 @@ use crate::attempt::push_in;
 use crate::columns::{Columns, read_delivery};
 use crate::ending::{Ended, Ending};
 use crate::error::{Error, doing};
-use crate::lane::LaneId;
 use crate::store::Store;
 
 pub(crate) use strand::{delete, put};

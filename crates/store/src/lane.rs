@@ -1,25 +1,12 @@
 //! Lanes with something to do, and lanes that wait. What makes a lane wait is decided elsewhere; here it is one
 //! row, and none of its debts is touched.
 
-use std::fmt;
-
-use ringpost_model::{Text, Timestamp, TriggerId};
+use ringpost_model::{LaneId, Text, Timestamp, TriggerId};
 use sqlx::Row;
-use uuid::Uuid;
 
 use crate::columns::Columns;
 use crate::error::{Error, doing};
 use crate::store::Store;
-
-/// A lane (tenant, scheme, host, port, path), by an id that does not give the path away: it may be a secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LaneId(pub Uuid);
-
-impl fmt::Display for LaneId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
 
 /// A lane with something to claim, now or later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

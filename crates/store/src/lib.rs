@@ -35,7 +35,7 @@ pub use debt::{Debt, DebtFilter, OwedCount};
 pub use ending::{Ended, Ending, EndingFilter};
 pub use error::{Error, OpenError};
 pub use ingest_token::{IngestToken, TokenId, new_token};
-pub use lane::{LaneDue, LaneId};
+pub use lane::LaneDue;
 pub use metrics::{Metrics, Stats};
 pub use retention::{Dropped, Keep};
 pub use secret::{Key, KeyError, KeyId, Keyring, SecretError};

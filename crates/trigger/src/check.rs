@@ -4,7 +4,7 @@ mod headers;
 mod secret;
 mod url;
 
-use ringpost_model::{Auth, EventName, Format, Method, Trigger};
+use ringpost_model::{Auth, Format, Method, Trigger};
 
 use crate::error::{FilterError, Pointer};
 use crate::limits::{CUSTOM_KEYS, ERRORS, NAME_BYTES, RETRIES, VALUE_BYTES};
@@ -53,8 +53,8 @@ fn name(trigger: &Trigger, root: &Pointer, errors: &mut Vec<FilterError>) {
 }
 
 fn event(trigger: &Trigger, root: &Pointer, errors: &mut Vec<FilterError>) {
-    if trigger.event == EventName::TriggerDisabled && !trigger.filters.is_empty() {
-        let message = "trigger.disabled has no call to filter by: leave the filters out";
+    if trigger.event.is_notice() && !trigger.filters.is_empty() {
+        let message = format!("{} has no call to filter by: leave the filters out", trigger.event.name());
         errors.push(root.at("filters").error(message));
     }
 }
@@ -117,6 +117,7 @@ fn auth(trigger: &Trigger, pointer: &Pointer, errors: &mut Vec<FilterError>) {
                 errors.push(pointer.error(format!("{} bytes: at most {VALUE_BYTES}", token.len())));
             }
         }
+        Auth::Oauth2 { .. } | Auth::Certificate { .. } => {}
     }
 }
 

@@ -9,11 +9,11 @@ use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringpost_model::{SessionId, TriggerId};
+use ringpost_model::{LaneId, SessionId, TriggerId};
 use tokio::time::Instant;
 
 use super::Config;
-use super::key::{LaneId, LaneKey, Origin};
+use super::key::{LaneKey, Origin};
 use super::pace::Pace;
 use crate::job::Job;
 

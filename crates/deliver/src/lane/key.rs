@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ringpost_model::TenantId;
+use ringpost_model::{LaneId, TenantId};
 use url::Url;
 use uuid::Uuid;
 
@@ -63,16 +63,6 @@ impl LaneKey {
     pub fn id(&self) -> LaneId {
         let name = [&self.owner.0.to_string(), "\n", &self.origin.to_string(), "\n", &*self.path].concat();
         LaneId(Uuid::new_v5(&LANE_NAMESPACE, name.as_bytes()))
-    }
-}
-
-/// A lane in store, log and metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct LaneId(pub Uuid);
-
-impl fmt::Display for LaneId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
     }
 }
 

@@ -164,6 +164,16 @@ impl<'n, 'r, 'a> Fields<'n, 'r, 'a> {
         number
     }
 
+    /// A number that must be there.
+    pub(crate) fn required_number(&mut self, key: &'static str, range: RangeInclusive<u32>) -> Option<u32> {
+        if self.node(key).is_none() {
+            let instead = format!("write {key} = a whole number from {} to {}", range.start(), range.end());
+            self.wrong(self.at, key, "missing", instead);
+            return None;
+        }
+        self.number(key, range)
+    }
+
     /// A list of texts; each element has its own place.
     pub(crate) fn texts(&mut self, key: &'static str) -> Vec<String> {
         let Some(node) = self.node(key) else { return Vec::new() };

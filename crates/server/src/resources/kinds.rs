@@ -1,8 +1,8 @@
 //! The kinds of resource: which keys they have, and what may stand there.
 
 use ringpost_model::{
-    Auth, Dialect, EventName, Filter, Format, Method, Payload, Pbx, PbxKey, RetryOn, Revisions, Success,
-    Tenant, TenantId, TenantKey, Text, Thresholds, Trigger, TriggerId, WhileDown,
+    Auth, AutoDisable, Dialect, EventName, Filter, Format, Method, Payload, Pbx, PbxKey, RetryOn, Revisions,
+    Success, Tenant, TenantId, TenantKey, Text, Thresholds, Trigger, TriggerId, WhileDown,
 };
 use ringpost_numbers::Region;
 use serde_json::value::RawValue;
@@ -149,8 +149,7 @@ pub(crate) fn trigger(reading: &mut Reading<'_>, node: &Node) -> Option<OwnedTri
 /// Everything but what a trigger must have; it is asked for even where that is missing, for its own mistakes.
 fn trigger_rest(fields: &mut Fields<'_, '_, '_>) -> Trigger {
     let methods = [("POST", Method::Post), ("PUT", Method::Put), ("GET", Method::Get)];
-    let events =
-        [("call.completed", EventName::CallCompleted), ("trigger.disabled", EventName::TriggerDisabled)];
+    let events = EventName::ALL.map(|event| (event.name(), event));
     let retry_on =
         [("any", RetryOn::Any), ("transient", RetryOn::Transient), ("unanswered", RetryOn::Unanswered)];
     Trigger {
@@ -182,6 +181,7 @@ fn trigger_rest(fields: &mut Fields<'_, '_, '_>) -> Trigger {
         while_down: fields
             .one_of("whileDown", &[("hold", WhileDown::Hold), ("fail", WhileDown::Fail)])
             .unwrap_or_default(),
+        auto_disable: auto_disable(fields),
         include_subaccounts: fields.flag("includeSubaccounts").unwrap_or(false),
         environments: fields.texts("environments").into_iter().map(Into::into).collect(),
         rate_limit: fields.number("rateLimit", 1..=100_000),
@@ -243,6 +243,15 @@ fn filters(fields: &mut Fields<'_, '_, '_>) -> Vec<Filter> {
         Some(Filter { field: field?, op: op?, value, not, case_sensitive })
     });
     read.collect()
+}
+
+/// `autoDisable = { failures = 6, within = 60 }`, in seconds.
+fn auto_disable(fields: &mut Fields<'_, '_, '_>) -> Option<AutoDisable> {
+    let mut inner = fields.nested("autoDisable")?;
+    let failures = inner.required_number("failures", 1..=10_000);
+    let within = inner.required_number("within", 1..=86_400);
+    inner.finish();
+    Some(AutoDisable { failures: failures?, within: within? })
 }
 
 fn auth(fields: &mut Fields<'_, '_, '_>) -> Auth {

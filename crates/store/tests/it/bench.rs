@@ -3,12 +3,11 @@
 use std::path::Path;
 
 use ringpost_model::{
-    AttemptId, Cdr, Context, Delivery, DeliveryId, Envelope, PbxKey, SessionId, Tenant, TenantId, TenantKey,
-    Thresholds, Timestamp, Trigger, TriggerId,
+    AttemptId, Cdr, Context, Delivery, DeliveryId, Envelope, LaneId, PbxKey, SessionId, Tenant, TenantId,
+    TenantKey, Thresholds, Timestamp, Trigger, TriggerId,
 };
 use ringpost_store::{
-    Attempt, Batch, Config, Debt, Ended, Ending, Exchange, Expect, Key, Keyring, LaneId, NewSession,
-    OpenError, Store,
+    Attempt, Batch, Config, Debt, Ended, Ending, Exchange, Expect, Key, Keyring, NewSession, OpenError, Store,
 };
 use uuid::{NoContext, Uuid};
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringpost_bus::Worker;
-use ringpost_deliver::{Job, LaneId, Tries};
+use ringpost_deliver::{Job, Tries};
 use ringpost_model::{Envelope, Timestamp};
 use ringpost_store::{Debt, Ended, Ending, Expect, LaneDue, Store, StoredTrigger};
 use tokio::time::Instant;
@@ -64,7 +64,7 @@ impl<W: Worker> Dispatch<W> {
                 break;
             }
             // Claimed beyond that, a debt would only be written back; and a lane that hangs would take the room.
-            let of_lane = self.lanes.room(LaneId(lane.0)).min(CLAIM);
+            let of_lane = self.lanes.room(lane).min(CLAIM);
             let room = CLAIMED.saturating_sub(state.owed.len()).min(of_lane);
             if room == 0 {
                 next = next.or(Some(now.plus_micros(WHILE_BUSY)));

@@ -92,8 +92,8 @@ impl Pending {
 
 #[cfg(test)]
 mod tests {
-    use ringpost_model::{Delivery, SessionId, TenantId, TenantKey, Timestamp, TriggerId};
-    use ringpost_store::{Ending, LaneId};
+    use ringpost_model::{Delivery, LaneId, SessionId, TenantId, TenantKey, Timestamp, TriggerId};
+    use ringpost_store::Ending;
     use uuid::Uuid;
 
     use super::*;

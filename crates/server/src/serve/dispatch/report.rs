@@ -1,7 +1,7 @@
 //! What the lanes report, turned into what the store keeps. Pure.
 
-use ringpost_deliver::{Exchange, Finished, Job, LaneId, Next};
-use ringpost_model::{Delivery, Timestamp};
+use ringpost_deliver::{Exchange, Finished, Job, Next};
+use ringpost_model::{Delivery, LaneId, Timestamp};
 use ringpost_store as store;
 use ringpost_store::{Attempt, Debt, Ended, Ending};
 
@@ -9,7 +9,7 @@ use ringpost_store::{Attempt, Debt, Ended, Ending};
 pub(super) fn debt(job: &Job, lane: LaneId, due: Timestamp, reason: &str) -> Debt {
     Debt {
         delivery: job.delivery.clone(),
-        lane: store::LaneId(lane.0),
+        lane,
         due,
         // The job's attempt is the one that was to be made.
         attempts: job.attempt.saturating_sub(1),

@@ -1,8 +1,8 @@
 //! What lanes say about the jobs that they were given: not taken, under way, given back, over.
 
 use ringpost_bus::Worker;
-use ringpost_deliver::{Finished, Job, LaneId, Next, Refusal, Refused, Report};
-use ringpost_model::Timestamp;
+use ringpost_deliver::{Finished, Job, Next, Refusal, Refused, Report};
+use ringpost_model::{LaneId, Timestamp};
 use ringpost_store::Ending;
 use tracing::{debug, warn};
 
@@ -109,7 +109,6 @@ impl<W: Worker> Dispatch<W> {
     /// Nothing is claimed for the lane until then, by nobody. That this is forgotten costs the receiver one early
     /// request, which it puts off again.
     async fn pause_lane(&self, lane: LaneId, until: Timestamp) {
-        let lane = ringpost_store::LaneId(lane.0);
         if let Err(error) = self.store.pause_lane(lane, until, "the receiver asked for it").await {
             warn!(%error, %lane, "the pause of a lane could not be kept");
         }
