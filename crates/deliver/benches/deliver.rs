@@ -13,7 +13,8 @@ use criterion::{Criterion, Throughput, criterion_group};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use ringpost_deliver::{
-    Class, Client, ClientConfig, Clock, Job, LaneConfig, Lanes, Report, SystemLookup, Tries, render, request,
+    Class, Client, ClientConfig, Clock, Content, Job, LaneConfig, Lanes, Report, SystemLookup, Tries, render,
+    request,
 };
 use ringpost_model::{
     AttemptId, Cdr, Delivery, DeliveryId, SessionId, TenantId, TenantKey, Timestamp, Trigger, TriggerId,
@@ -58,7 +59,7 @@ fn job_of(trigger: Arc<Trigger>, session: u128, cdr: &Arc<Cdr>) -> Job {
         delivery,
         version: trigger.clone(),
         trigger,
-        cdr: cdr.clone(),
+        content: Content::Record(cdr.clone()),
         attempt: 1,
         tries: Tries::NONE,
         queued: Timestamp::default(),
@@ -72,7 +73,7 @@ fn making(criterion: &mut Criterion) {
     for (name, keys) in [("json", ""), ("form", r#","format":"form""#), ("get", r#","method":"GET""#)] {
         let job = job("https://hooks.example/in/catch?sig=0123456789", keys, 1, &cdr);
         group.bench_function(format!("render {name}"), |bencher| {
-            bencher.iter(|| render(&job.version, &job.trigger.url, black_box(&job.delivery), &job.cdr));
+            bencher.iter(|| render(&job.version, &job.trigger.url, black_box(&job.delivery), &job.content));
         });
         group.bench_function(format!("request {name}: render, headers, sign"), |bencher| {
             let attempt = AttemptId(Uuid::nil());
@@ -198,7 +199,8 @@ fn sending() {
     runtime.block_on(async {
         let (address, cdr) = (sink().await, cdr());
         let job = job("https://hooks.example/in", "", 1, &cdr);
-        let rendered = render(&job.version, &job.trigger.url, &job.delivery, &job.cdr).expect("it renders");
+        let rendered =
+            render(&job.version, &job.trigger.url, &job.delivery, &job.content).expect("it renders");
         let mut ratios = Vec::new();
         for _ in 0..5 {
             let bare = measured("bare reqwest", bare_loop(address, rendered.payload.clone())).await;

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use ringpost_model::{Cdr, Delivery, Timestamp, Trigger};
+use ringpost_model::{Delivery, Timestamp, Trigger};
 
+use crate::content::Content;
 use crate::masked::shown_text;
 use crate::schedule::Tries;
 
@@ -17,8 +18,8 @@ pub struct Job {
     pub version: Arc<Trigger>,
     /// The current trigger: URL, headers, secrets, retries. The same as `version` where nothing was changed.
     pub trigger: Arc<Trigger>,
-    /// The record's revision.
-    pub cdr: Arc<Cdr>,
+    /// The record's revision, or the notice.
+    pub content: Content,
     /// Number of this request, from 1: for the log. What the receiver put off counts here.
     pub attempt: u32,
     /// How often it was tried before.

@@ -6,6 +6,7 @@
 mod address;
 mod classify;
 mod client;
+mod content;
 mod exchange;
 mod form;
 mod headers;
@@ -26,6 +27,7 @@ mod trace;
 pub use address::{AddressRules, RefusedAddress};
 pub use classify::{Class, Outcome, RETRY_AFTER_CAP, classify};
 pub use client::{Client, ClientError, Clock, Config as ClientConfig, Transport};
+pub use content::Content;
 pub use exchange::{Answer, Exchange, Failure, FailureKind, KEPT_BODY_BYTES, Phase};
 pub use headers::{AGENT, HeaderError, check_header, headers};
 pub use job::Job;

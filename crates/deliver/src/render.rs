@@ -4,11 +4,12 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use ringpost_model::{Cdr, Delivery, Format, Method, Payload, TenantId, Text, Trigger, TriggerId};
+use ringpost_model::{Cdr, Delivery, Format, Method, Notice, Payload, TenantId, Text, Trigger, TriggerId};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use url::Url;
 
+use crate::content::Content;
 use crate::form::{self, Pair};
 
 /// Longest URL of a GET, in bytes: what common servers and proxies take without a setting of their own.
@@ -62,10 +63,15 @@ impl std::fmt::Debug for Rendered {
 ///
 /// # Errors
 /// See [`RenderError`].
-pub fn render(version: &Trigger, url: &str, delivery: &Delivery, cdr: &Cdr) -> Result<Rendered, RenderError> {
+pub fn render(
+    version: &Trigger,
+    url: &str,
+    delivery: &Delivery,
+    content: &Content,
+) -> Result<Rendered, RenderError> {
     let mut url = parse_url(url)?;
     let Payload::Session = version.payload;
-    let document = session_payload(version, delivery, cdr)?;
+    let document = session_payload(version, delivery, content)?;
     let method = version.method;
     let (payload, content_type) = match (method, version.format) {
         (Method::Get, _) => {
@@ -97,26 +103,41 @@ fn parse_url(text: &str) -> Result<Url, RenderError> {
     Ok(url)
 }
 
-/// The payload style `session`, seed 002.
+/// The payload style `session`, seed 002: with a record, or with what the system tells and its name.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct SessionPayload<'a> {
     trigger_id: TriggerId,
     id: TenantId,
     tenant_id: TenantId,
-    cdr: &'a Cdr,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cdr: Option<&'a Cdr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notice: Option<&'a Notice>,
     #[serde(skip_serializing_if = "Option::is_none")]
     matches: Option<bool>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     custom_data: &'a BTreeMap<Text, Text>,
 }
 
-fn session_payload(version: &Trigger, delivery: &Delivery, cdr: &Cdr) -> Result<Box<RawValue>, RenderError> {
+fn session_payload(
+    version: &Trigger,
+    delivery: &Delivery,
+    content: &Content,
+) -> Result<Box<RawValue>, RenderError> {
+    let (cdr, notice) = match content {
+        Content::Record(cdr) => (Some(&**cdr), None),
+        Content::Notice(notice) => (None, Some(&**notice)),
+    };
     let payload = SessionPayload {
         trigger_id: delivery.trigger,
         id: delivery.tenant_id,
         tenant_id: delivery.tenant_id,
         cdr,
+        event: notice.map(|notice| notice.event.name()),
+        notice,
         matches: (!delivery.matches).then_some(false),
         custom_data: &version.custom_data,
     };

@@ -65,7 +65,7 @@ impl Request {
 /// # Errors
 /// See [`Unsendable`].
 pub fn request(job: &Job, attempt: AttemptId, now: Timestamp) -> Result<Request, Unsendable> {
-    let rendered = render(&job.version, &job.trigger.url, &job.delivery, &job.cdr)?;
+    let rendered = render(&job.version, &job.trigger.url, &job.delivery, &job.content)?;
     let headers = headers(&rendered, &job.trigger, &job.delivery, now)?;
     let Rendered { method, url, payload, .. } = rendered;
     Ok(Request { attempt, method, url, headers, payload, secrets: Secrets::of(&job.trigger) })

@@ -8,6 +8,7 @@ use ringpost_model::{
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::content::Content;
 use crate::job::Job;
 use crate::schedule::Tries;
 
@@ -65,7 +66,7 @@ pub(crate) fn job_of(trigger: Trigger, delivery: Delivery) -> Job {
         delivery,
         version: trigger.clone(),
         trigger,
-        cdr: CDR.clone(),
+        content: Content::Record(CDR.clone()),
         attempt: 1,
         tries: Tries::NONE,
         queued: now(),

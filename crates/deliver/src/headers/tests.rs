@@ -10,7 +10,7 @@ const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 
 fn made(url: &str, keys: Value) -> Result<(Rendered, HeaderMap), HeaderError> {
     let (trigger, delivery) = (samples::trigger(url, keys), samples::delivery());
-    let rendered = render(&trigger, url, &delivery, &samples::cdr()).unwrap();
+    let rendered = render(&trigger, url, &delivery, &samples::cdr().into()).unwrap();
     let made = headers(&rendered, &trigger, &delivery, samples::now())?;
     Ok((rendered, made))
 }
@@ -63,7 +63,7 @@ fn a_standard_webhooks_library_verifies_what_is_received() {
         keys["secrets"] = json!(["whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", SECRET]);
         let url = "https://h.example/in?theirs=1";
         let (trigger, delivery) = (samples::trigger(url, keys), samples::delivery());
-        let rendered = render(&trigger, url, &delivery, &samples::cdr()).unwrap();
+        let rendered = render(&trigger, url, &delivery, &samples::cdr().into()).unwrap();
         let headers = headers(&rendered, &trigger, &delivery, now).unwrap();
         // Of a GET the part of the query that we appended is what is signed.
         let received = match rendered.method {

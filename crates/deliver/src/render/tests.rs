@@ -12,7 +12,7 @@ const URL: &str = "https://hooks.example/in";
 
 fn rendered(url: &str, keys: Value) -> Rendered {
     let trigger = samples::trigger(url, keys);
-    render(&trigger, url, &samples::delivery(), &samples::cdr()).unwrap()
+    render(&trigger, url, &samples::delivery(), &samples::cdr().into()).unwrap()
 }
 
 fn text(rendered: &Rendered) -> String {
@@ -55,7 +55,7 @@ fn a_revision_that_no_longer_matches_says_so_beside_the_record() {
     let mut delivery = samples::delivery();
     delivery.matches = false;
     let trigger = samples::trigger(URL, json!({}));
-    let rendered = render(&trigger, URL, &delivery, &Cdr::empty(delivery.session)).unwrap();
+    let rendered = render(&trigger, URL, &delivery, &Cdr::empty(delivery.session).into()).unwrap();
     insta::assert_snapshot!("no_longer_matches", text(&rendered));
 }
 
@@ -141,7 +141,7 @@ fn wide(matches: usize, tags: usize, recordings: usize, cause: usize) -> Cdr {
 
 fn get(url: &str, cdr: &Cdr) -> Result<Rendered, RenderError> {
     let trigger = samples::trigger(url, json!({ "method": "GET" }));
-    render(&trigger, url, &samples::delivery(), cdr)
+    render(&trigger, url, &samples::delivery(), &cdr.clone().into())
 }
 
 /// Which of the parts that may be dropped are there, and whether the mark is.
@@ -183,7 +183,7 @@ fn the_limit_is_met_to_the_byte() {
 fn what_is_no_url_is_an_error_that_does_not_tell_it() {
     for url in ["", "hooks.example/secret", "https://", "mailto:a@secret", "https://h.example:99999/secret"] {
         let trigger = samples::trigger(url, json!({}));
-        let error = render(&trigger, url, &samples::delivery(), &samples::cdr()).unwrap_err();
+        let error = render(&trigger, url, &samples::delivery(), &samples::cdr().into()).unwrap_err();
         assert!(matches!(error, RenderError::Url(_)), "{url}: {error}");
         assert!(!format!("{error:?} {error}").contains("secret"));
     }
@@ -218,7 +218,7 @@ fn lists_as_objects(value: Value) -> Value {
 /// The document as sent as JSON, numbers as their digits: serde_json would read a decimal as a float.
 fn document(cdr: &Cdr, keys: Value) -> Value {
     let trigger = samples::trigger(URL, keys);
-    let json = render(&trigger, URL, &samples::delivery(), cdr).unwrap();
+    let json = render(&trigger, URL, &samples::delivery(), &cdr.clone().into()).unwrap();
     let mut document: Value = serde_json::from_slice(&json.payload).unwrap();
     if let Some(rate) = &cdr.rate {
         document["cdr"]["rateCost"] = Value::String(rate.cost.to_string());
@@ -229,7 +229,7 @@ fn document(cdr: &Cdr, keys: Value) -> Value {
 fn form_text(cdr: &Cdr, mut keys: Value) -> String {
     keys["format"] = json!("form");
     let trigger = samples::trigger(URL, keys);
-    text(&render(&trigger, URL, &samples::delivery(), cdr).unwrap())
+    text(&render(&trigger, URL, &samples::delivery(), &cdr.clone().into()).unwrap())
 }
 
 #[test]

@@ -124,7 +124,7 @@ async fn job(
         delivery: delivery.clone(),
         version: Arc::new(version.trigger),
         trigger: Arc::new(current.trigger),
-        cdr: Arc::new(envelope.cdr),
+        content: envelope.cdr.into(),
         attempt: debt.attempts + 1,
         tries: Tries { used: debt.tries, first: debt.first_try },
         queued: now,

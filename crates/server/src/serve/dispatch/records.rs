@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use ringpost_bus::{Batch, Event, Message, Worker};
-use ringpost_deliver::{Job, LaneKey, Tries};
+use ringpost_deliver::{Content, Job, LaneKey, Tries};
 use ringpost_model::{Delivery, DeliveryId, Dialect, Envelope, Revisions, Timestamp};
 use ringpost_store::NewSession;
 use tracing::warn;
@@ -147,7 +147,7 @@ impl<W: Worker> Dispatch<W> {
             delivery,
             version: Arc::clone(&trigger),
             trigger,
-            cdr,
+            content: Content::Record(cdr),
             attempt: 1,
             tries: Tries::NONE,
             queued,
