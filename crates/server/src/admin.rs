@@ -13,7 +13,7 @@ use crate::metrics::Metrics;
 
 /// Whether each part is ready: the intake can append durably, the workers are assigned and restored.
 #[derive(Debug, Default)]
-pub(crate) struct Readiness {
+pub struct Readiness {
     pub(crate) intake: AtomicBool,
     pub(crate) aggregate: AtomicBool,
     pub(crate) dispatch: AtomicBool,

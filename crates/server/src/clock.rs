@@ -1,8 +1,18 @@
-//! The wall clock: the one place of the process that reads it.
+//! The wall clock: the one place of the process that reads it. The stages get it as a value, so that a simulated
+//! world can have its own.
 
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ringpost_model::Timestamp;
+
+/// Says what time it is.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// The clock of the machine.
+pub fn wall() -> Clock {
+    Arc::new(now)
+}
 
 /// What time it is.
 pub(crate) fn now() -> Timestamp {

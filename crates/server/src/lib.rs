@@ -8,6 +8,7 @@ pub mod commands;
 pub mod config;
 mod metrics;
 mod open_store;
+pub mod pipeline;
 mod resources;
 mod sender;
 pub mod serve;

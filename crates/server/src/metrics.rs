@@ -16,7 +16,7 @@ const DELAY_BUCKETS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 
 
 /// Every metric of the process.
 #[derive(Debug, Clone)]
-pub(crate) struct Metrics {
+pub struct Metrics {
     registry: Registry,
     /// What log and store count, under our prefix.
     adopted: OnceLock<Registry>,
@@ -65,7 +65,7 @@ impl Metrics {
     ///
     /// # Errors
     /// Two metrics of one name: a bug.
-    pub(crate) fn new() -> Result<Self, prometheus::Error> {
+    pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         let make = Maker { registry: &registry };
         let metrics = Self {
@@ -127,7 +127,7 @@ impl Metrics {
     ///
     /// # Errors
     /// Only what the encoder reports, which no metric of ours causes.
-    pub(crate) fn render(&self) -> Result<String, prometheus::Error> {
+    pub fn render(&self) -> Result<String, prometheus::Error> {
         let mut text = Vec::new();
         let mut families = self.registry.gather();
         families.extend(self.adopted.get().map(Registry::gather).unwrap_or_default());

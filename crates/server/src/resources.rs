@@ -20,9 +20,10 @@ mod tests;
 pub(crate) use check::{Known, check};
 pub(crate) use fields::Reading;
 pub(crate) use folder::{Files, document, read, read_folder};
+pub use kinds::tenant_id;
 #[cfg(test)]
 pub(crate) use kinds::trigger_id;
-pub(crate) use kinds::{TriggerNode, filters_of, tenant_id, trigger_nodes};
+pub(crate) use kinds::{TriggerNode, filters_of, trigger_nodes};
 
 use ringpost_model::{Pbx, Tenant, TenantKey, Text, Trigger};
 

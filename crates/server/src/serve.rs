@@ -38,12 +38,12 @@ use crate::open_store::open_store;
 use crate::topics;
 use crate::trigger_cache::TriggerCache;
 
-use aggregate::Aggregate;
+pub use aggregate::Aggregate;
 use configured::Configured;
-use dead_letters::DeadLetters;
-use dispatch::{Dispatch, Fire};
+pub use dead_letters::DeadLetters;
+pub use dispatch::{Dispatch, Fire};
 use housekeeping::Housekeeping;
-use intake::LogIntake;
+pub use intake::LogIntake;
 use parts::Parts;
 
 /// On top of deadline and hand-over: a lease is always longer than a try (triggers-and-delivery.md 4).
@@ -103,6 +103,7 @@ impl Server {
         let dispatch = Dispatch {
             worker: log.worker(subscription("dispatch", topics::CDRS, None)).await?,
             store: store.clone(),
+            clock: clock::wall(),
             lanes: lanes.clone(),
             reports,
             fire: Fire::new(cache.clone(), store.clone(), Arc::clone(&metrics)),
@@ -115,6 +116,7 @@ impl Server {
         };
         let aggregate = Aggregate {
             worker: log.worker(subscription("aggregate", topics::LEGS, Some(topics::SESSIONS))).await?,
+            clock: clock::wall(),
             config: sessions(&config),
             settings: configured.settings(),
             dead_letters: dead_letters.clone(),
@@ -124,6 +126,7 @@ impl Server {
         let legs = LogIntake {
             log: log.clone(),
             store: store.clone(),
+            clock: clock::wall(),
             access: configured.access(),
             dead_letters,
             metrics: Arc::clone(&metrics),

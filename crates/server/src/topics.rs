@@ -5,11 +5,11 @@ use ringpost_bus::{Keep, Topic};
 use crate::config::Config;
 
 /// Leg records, format 1, keyed by tenant.
-pub(crate) const LEGS: &str = "ringpost.legs";
+pub const LEGS: &str = "ringpost.legs";
 /// State of live sessions and stubs of closed ones, keyed by birth key.
-pub(crate) const SESSIONS: &str = "ringpost.sessions";
+pub const SESSIONS: &str = "ringpost.sessions";
 /// Envelopes, format 1, every revision, keyed by tenant.
-pub(crate) const CDRS: &str = "ringpost.cdrs";
+pub const CDRS: &str = "ringpost.cdrs";
 
 /// All of them, as configured.
 pub(crate) fn all(config: &Config) -> Vec<Topic> {

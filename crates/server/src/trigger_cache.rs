@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 pub(crate) use applicable::{Applicable, Firing};
-pub(crate) use source::TriggerSource;
+pub use source::TriggerSource;
 
 use kept::{Kept, Loaded};
 use marks::Marks;
@@ -47,7 +47,7 @@ pub(crate) struct Stale {
 
 /// Compiled triggers, kept. Cheap to clone.
 #[derive(Debug)]
-pub(crate) struct TriggerCache<S = Store> {
+pub struct TriggerCache<S = Store> {
     inner: Arc<Inner<S>>,
 }
 
@@ -70,7 +70,7 @@ impl<S> Clone for TriggerCache<S> {
 
 impl<S: TriggerSource> TriggerCache<S> {
     /// An empty cache over `source`; nothing in it is used for longer than `limit` (`trigger_cache_ttl`).
-    pub(crate) fn new(source: S, limit: Duration) -> Self {
+    pub fn new(source: S, limit: Duration) -> Self {
         let triggers = Kept::new(limit, CAPACITY, Owned::weight);
         let tree = Kept::new(limit, 1, |_| 1);
         Self { inner: Arc::new(Inner { source, triggers, tree, marks: Marks::new(limit) }) }
@@ -94,7 +94,7 @@ impl<S: TriggerSource> TriggerCache<S> {
     ///
     /// # Errors
     /// The store cannot be read. What is kept goes on until the limit.
-    pub(crate) async fn poll(&self) -> Result<(), Error> {
+    pub async fn poll(&self) -> Result<(), Error> {
         let changes = self.inner.source.changes_since(self.inner.marks.seen()).await?;
         let of_us = changes.iter().filter(|change| matches!(change.kind, Kind::Tenant | Kind::Trigger));
         let newest = changes.iter().map(|change| change.seq).max();
@@ -103,7 +103,7 @@ impl<S: TriggerSource> TriggerCache<S> {
     }
 
     /// Looks for changes so often, until told to stop. A second keeps the promise that a change is effective in two.
-    pub(crate) async fn run(self, every: Duration, stop: CancellationToken) {
+    pub async fn run(self, every: Duration, stop: CancellationToken) {
         let mut ticks = tokio::time::interval(every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut is_failing = false;

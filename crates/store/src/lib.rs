@@ -14,6 +14,7 @@ mod debt;
 mod ending;
 mod error;
 mod exchange;
+mod face;
 mod ingest_token;
 mod lane;
 mod metrics;
@@ -34,6 +35,7 @@ pub use dead_letter::{
 pub use debt::{Debt, DebtFilter, OwedCount};
 pub use ending::{Ended, Ending, EndingFilter};
 pub use error::{Error, OpenError};
+pub use face::Ledger;
 pub use ingest_token::{IngestToken, TokenId, new_token};
 pub use lane::LaneDue;
 pub use metrics::{Metrics, Stats};

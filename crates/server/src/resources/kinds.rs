@@ -21,7 +21,7 @@ pub(crate) fn trigger_id(owner: &TenantKey, name: &str) -> TriggerId {
 }
 
 /// A tenant's id where its file gives none: of its key.
-pub(crate) fn tenant_id(key: &TenantKey) -> TenantId {
+pub fn tenant_id(key: &TenantKey) -> TenantId {
     TenantId(Uuid::new_v5(&NAMESPACE, format!("tenant\u{1f}{key}").as_bytes()))
 }
 

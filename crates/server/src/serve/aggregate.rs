@@ -14,13 +14,13 @@ use ringpost_bus::{
 use ringpost_ingest::{Source, decode};
 use ringpost_model::{Dialect, Timestamp};
 use ringpost_session::{Config, Machine, Settings};
-use ringpost_store::DeadLetter;
+use ringpost_store::{DeadLetter, Ledger, Store};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::admin::Readiness;
-use crate::clock;
+use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::serve::dead_letters::{DeadLetters, refused, unreadable};
 use crate::serve::stream_time::StreamTime;
@@ -35,27 +35,36 @@ const SHORTEST_PATIENCE: Duration = Duration::from_millis(1);
 const AFTER_ERROR: Duration = Duration::from_millis(500);
 
 /// What the role needs from the process.
-pub(crate) struct Aggregate<W> {
-    pub(crate) worker: W,
-    pub(crate) config: Config,
-    pub(crate) settings: watch::Receiver<Arc<Settings>>,
-    pub(crate) dead_letters: DeadLetters,
-    pub(crate) metrics: Arc<Metrics>,
-    pub(crate) readiness: Arc<Readiness>,
+pub struct Aggregate<W, S = Store> {
+    /// Reads legs, writes records.
+    pub worker: W,
+    /// Says what time it is.
+    pub clock: Clock,
+    /// Times and caps of sessions.
+    pub config: Config,
+    /// Of tenants and pbxs, always as of now.
+    pub settings: watch::Receiver<Arc<Settings>>,
+    /// Where refused records go.
+    pub dead_letters: DeadLetters<S>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Set once partitions are assigned and restored.
+    pub readiness: Arc<Readiness>,
 }
 
-impl<W: Worker> Aggregate<W> {
+impl<W: Worker, S: Ledger> Aggregate<W, S> {
     /// Runs until it is told to stop, and leaves nothing half-done: what is not committed is read again.
     ///
     /// # Errors
     /// The log cannot be used any more; the process should end and be started again.
-    pub(crate) async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
+    pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
         let mut core = Core::new(self.config.clone(), self.settings.borrow_and_update().clone());
         loop {
-            let patience = core.patience(clock::now());
+            let patience = core.patience((self.clock)());
             let event = tokio::select! {
-                event = self.worker.next(patience) => event,
+                biased;
                 () = stop.cancelled() => return Ok(()),
+                event = self.worker.next(patience) => event,
             };
             if self.settings.has_changed().unwrap_or(false) {
                 core.set_settings(&self.settings.borrow_and_update().clone());
@@ -69,7 +78,7 @@ impl<W: Worker> Aggregate<W> {
                 }
                 Err(error) => return Err(error).context("read legs"),
             };
-            let Effects { commit, dead_letters } = core.handle_event(event, clock::now())?;
+            let Effects { commit, dead_letters } = core.handle_event(event, (self.clock)())?;
             self.dead_letters.keep(&dead_letters).await;
             self.commit(commit).await?;
             core.count(&self.metrics);

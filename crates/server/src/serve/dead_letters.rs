@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ringpost_ingest::Reject;
 use ringpost_model::{Dialect, LegRecord, Timestamp};
-use ringpost_store::{DeadLetter, Store};
+use ringpost_store::{DeadLetter, Ledger, Store};
 use tracing::warn;
 
 use crate::metrics::Metrics;
@@ -16,13 +16,14 @@ const AFTER_ERROR: Duration = Duration::from_millis(500);
 
 /// Where dead letters go.
 #[derive(Clone)]
-pub(crate) struct DeadLetters {
-    store: Store,
+pub struct DeadLetters<S = Store> {
+    store: S,
     metrics: Arc<Metrics>,
 }
 
-impl DeadLetters {
-    pub(crate) fn new(store: Store, metrics: Arc<Metrics>) -> Self {
+impl<S: Ledger> DeadLetters<S> {
+    /// Writes into this store.
+    pub fn new(store: S, metrics: Arc<Metrics>) -> Self {
         Self { store, metrics }
     }
 

@@ -17,20 +17,21 @@ use anyhow::Context;
 use ringpost_bus::{Commit, Event, Offset, Partition, Position, Worker};
 use ringpost_deliver::{LaneKey, Lanes, Report};
 use ringpost_model::DeliveryId;
-use ringpost_store::Store;
+use ringpost_store::{Ledger, Store};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::admin::Readiness;
-use crate::clock;
+use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::serve::dead_letters::DeadLetters;
 use crate::serve::window::Window;
 use crate::topics::CDRS;
+use crate::trigger_cache::TriggerSource;
 
-pub(crate) use fire::Fire;
+pub use fire::Fire;
 use pending::{Pending, Place};
 
 /// Records read and not yet settled: bounds memory, and how much a crash makes us look at again.
@@ -49,21 +50,31 @@ const PATIENCE: Duration = Duration::from_millis(500);
 const LOOK_AT_LOG: Duration = Duration::from_millis(10);
 
 /// What the role needs from the process.
-pub(crate) struct Dispatch<W> {
-    pub(crate) worker: W,
-    pub(crate) store: Store,
-    pub(crate) lanes: Lanes,
-    pub(crate) reports: mpsc::Receiver<Report>,
-    pub(crate) fire: Fire,
-    pub(crate) dead_letters: DeadLetters,
-    pub(crate) metrics: Arc<Metrics>,
-    pub(crate) readiness: Arc<Readiness>,
+pub struct Dispatch<W, S = Store, T = Store> {
+    /// Reads records.
+    pub worker: W,
+    /// What is durable.
+    pub store: S,
+    /// Says what time it is.
+    pub clock: Clock,
+    /// The ways to receivers.
+    pub lanes: Lanes,
+    /// What they say.
+    pub reports: mpsc::Receiver<Report>,
+    /// Asks triggers about records.
+    pub fire: Fire<S, T>,
+    /// Where records go that cannot be read.
+    pub dead_letters: DeadLetters<S>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Set once partitions are assigned.
+    pub readiness: Arc<Readiness>,
     /// Names this dispatcher in leases.
-    pub(crate) owner: String,
+    pub owner: String,
     /// From the start of a try to its end at the latest, with some seconds on top.
-    pub(crate) lease: Duration,
+    pub lease: Duration,
     /// How long requests in flight may take after a stop.
-    pub(crate) grace: Duration,
+    pub grace: Duration,
 }
 
 /// What the loop knows.
@@ -100,12 +111,12 @@ enum Turn {
     Stop,
 }
 
-impl<W: Worker> Dispatch<W> {
+impl<W: Worker, S: Ledger, T: TriggerSource> Dispatch<W, S, T> {
     /// Runs until it is told to stop; then requests in flight may end, and what is left is owed.
     ///
     /// # Errors
     /// The log cannot be used any more; the process should end and be started again.
-    pub(crate) async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
+    pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
         let mut state = State { claim_at: Some(Instant::now()), ..State::default() };
         loop {
             let turn = self.next_turn(&state, &stop).await;
@@ -145,11 +156,14 @@ impl<W: Worker> Dispatch<W> {
         if has_room && state.log_seen.is_some_and(|at| at.elapsed() >= LOOK_AT_LOG) && !stop.is_cancelled() {
             return Turn::Log(self.worker.next(Duration::ZERO).await);
         }
+        // What waits longest comes first: reports, of which there may always be more, come last but for the log,
+        // which has its turn above.
         tokio::select! {
+            biased;
             () = stop.cancelled() => Turn::Stop,
-            report = self.reports.recv() => Turn::Report(report),
             () = at(state.flush_at) => Turn::Flush,
             () = at(state.claim_at) => Turn::Claim,
+            report = self.reports.recv() => Turn::Report(report),
             event = self.worker.next(PATIENCE), if has_room => Turn::Log(event),
         }
     }
@@ -171,7 +185,7 @@ impl<W: Worker> Dispatch<W> {
             return Ok(());
         }
         let flush = state.pending.take();
-        while let Err(error) = self.store.settle(&flush.batch, &self.owner, clock::now()).await {
+        while let Err(error) = self.store.settle(&flush.batch, &self.owner, (self.clock)()).await {
             warn!(%error, "write of deliveries failed, trying again");
             tokio::time::sleep(AFTER_ERROR).await;
         }
@@ -211,9 +225,10 @@ impl<W: Worker> Dispatch<W> {
         tokio::pin!(drain);
         let left = loop {
             tokio::select! {
-                left = &mut drain => break left,
-                Some(report) = self.reports.recv() => self.handle_reports(&mut state, report).await,
+                biased;
                 () = at(state.flush_at) => self.flush(&mut state).await?,
+                Some(report) = self.reports.recv() => self.handle_reports(&mut state, report).await,
+                left = &mut drain => break left,
             }
             // A process that is killed meanwhile forgets nothing that has ended before.
             self.flush_if_full(&mut state).await?;
@@ -221,7 +236,7 @@ impl<W: Worker> Dispatch<W> {
         while let Ok(report) = self.reports.try_recv() {
             self.handle_report(&mut state, report).await;
         }
-        let now = clock::now();
+        let now = (self.clock)();
         for job in left {
             let lane = LaneKey::of(job.delivery.owner, &job.trigger.url).id();
             state.pending.owe(report::debt(&job, lane, now, "the process was stopped"));

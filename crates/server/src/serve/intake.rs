@@ -8,10 +8,10 @@ use bytes::Bytes;
 use ringpost_api::{Delivered, Intake, NotStored, SharedAccess};
 use ringpost_bus::{Log, Record};
 use ringpost_model::{LegRecord, Tenant, TenantKey, Thresholds, Timestamp};
-use ringpost_store::{DeadLetter, Store};
+use ringpost_store::{DeadLetter, Ledger, Store};
 use tracing::{info, warn};
 
-use crate::clock;
+use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::resources::tenant_id;
 use crate::serve::dead_letters::DeadLetters;
@@ -22,17 +22,24 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// The intake's end of the log.
 #[derive(Clone)]
-pub(crate) struct LogIntake<L> {
-    pub(crate) log: L,
-    pub(crate) store: Store,
-    pub(crate) access: SharedAccess,
-    pub(crate) dead_letters: DeadLetters,
-    pub(crate) metrics: Arc<Metrics>,
+pub struct LogIntake<L, S = Store> {
+    /// Where legs go.
+    pub log: L,
+    /// Where a first tenant is made.
+    pub store: S,
+    /// Says what time it is.
+    pub clock: Clock,
+    /// Which tenants there are.
+    pub access: SharedAccess,
+    /// Where refused elements go.
+    pub dead_letters: DeadLetters<S>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
 }
 
-impl<L: Log> Intake for LogIntake<L> {
+impl<L: Log, S: Ledger> Intake for LogIntake<L, S> {
     async fn store(&self, delivered: Delivered) -> Result<(), NotStored> {
-        let now = clock::now();
+        let now = (self.clock)();
         self.make_first_tenant(&delivered.records, now).await?;
         let letters: Vec<_> = delivered.dead_letters.iter().map(|letter| row(letter, now)).collect();
         self.dead_letters.add(&letters).await.map_err(|error| not_stored(&error))?;
@@ -48,7 +55,7 @@ impl<L: Log> Intake for LogIntake<L> {
     }
 }
 
-impl<L: Log> LogIntake<L> {
+impl<L: Log, S: Ledger> LogIntake<L, S> {
     /// An installation without a tenant makes one at its first leg (architecture.md, Tenants and switches).
     async fn make_first_tenant(&self, records: &[LegRecord], now: Timestamp) -> Result<(), NotStored> {
         if !self.access.get().tenants.is_empty() {
@@ -121,7 +128,14 @@ mod tests {
         tokio::spawn(journal.run());
         let metrics = Arc::new(Metrics::new().unwrap());
         let dead_letters = DeadLetters::new(store.clone(), Arc::clone(&metrics));
-        LogIntake { log, store, access: SharedAccess::default(), dead_letters, metrics }
+        LogIntake {
+            log,
+            store,
+            clock: crate::clock::wall(),
+            access: SharedAccess::default(),
+            dead_letters,
+            metrics,
+        }
     }
 
     fn delivered() -> Delivered {

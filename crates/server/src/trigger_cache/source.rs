@@ -6,7 +6,7 @@ use ringpost_model::{Tenant, TenantKey};
 use ringpost_store::{Change, Error, Store, StoredTrigger};
 
 /// What the cache reads.
-pub(crate) trait TriggerSource: Send + Sync + 'static {
+pub trait TriggerSource: Send + Sync + 'static {
     /// The triggers that a tenant owns.
     fn load(&self, owner: &TenantKey) -> impl Future<Output = Result<Vec<StoredTrigger>, Error>> + Send;
 

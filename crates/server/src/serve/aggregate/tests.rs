@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::clock;
 use crate::topics::{LEGS, SESSIONS};
 
 /// Longer than anything takes, even on a busy machine.
@@ -37,6 +38,7 @@ async fn start(folder: &Path, group: &str) -> Running {
     let metrics = Arc::new(Metrics::new().unwrap());
     let settings = watch::Sender::new(Arc::new(Settings::default()));
     let aggregate = Aggregate {
+        clock: clock::wall(),
         worker: log.worker(subscription(group, LEGS, Some(SESSIONS))).await.unwrap(),
         config: Config { settle: 50_000, events: false, ..Config::default() },
         settings: settings.subscribe(),

@@ -7,10 +7,10 @@ use anyhow::Context;
 use ringpost_model::{
     Cdr, Delivery, DeliveryId, Envelope, Revisions, TenantId, TenantKey, Text, Timestamp, Trigger,
 };
-use ringpost_store::Store;
+use ringpost_store::{Ledger, Store};
 
 use crate::metrics::Metrics;
-use crate::trigger_cache::{Applicable, Firing, TriggerCache};
+use crate::trigger_cache::{Applicable, Firing, TriggerCache, TriggerSource};
 
 /// A delivery that is to be made.
 #[derive(Debug, Clone)]
@@ -23,16 +23,17 @@ pub(super) struct Shot {
 }
 
 /// Asks triggers about records.
-pub(crate) struct Fire {
-    triggers: TriggerCache,
-    store: Store,
+pub struct Fire<S = Store, T = Store> {
+    triggers: TriggerCache<T>,
+    store: S,
     metrics: Arc<Metrics>,
     /// Ids of tenants by key: they never change.
     ids: HashMap<TenantKey, TenantId>,
 }
 
-impl Fire {
-    pub(crate) fn new(triggers: TriggerCache, store: Store, metrics: Arc<Metrics>) -> Self {
+impl<S: Ledger, T: TriggerSource> Fire<S, T> {
+    /// Nothing asked yet.
+    pub fn new(triggers: TriggerCache<T>, store: S, metrics: Arc<Metrics>) -> Self {
         Self { triggers, store, metrics, ids: HashMap::new() }
     }
 

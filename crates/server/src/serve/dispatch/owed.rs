@@ -6,12 +6,12 @@ use std::time::Duration;
 use ringpost_bus::Worker;
 use ringpost_deliver::{Job, Tries};
 use ringpost_model::{Envelope, Timestamp};
-use ringpost_store::{Debt, Ended, Ending, Expect, LaneDue, Store, StoredTrigger};
+use ringpost_store::{Debt, Ended, Ending, Expect, LaneDue, Ledger, StoredTrigger};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::{Dispatch, State};
-use crate::clock;
+use crate::trigger_cache::TriggerSource;
 
 /// Debts of one lane claimed at once: some times what it has in flight, so that it never waits for us.
 const CLAIM: usize = 64;
@@ -28,10 +28,10 @@ const LOOK_AFTER: Duration = Duration::from_millis(20);
 /// Debts of switched-off triggers that are ended at once.
 const CANCEL: usize = 1_000;
 
-impl<W: Worker> Dispatch<W> {
+impl<W: Worker, S: Ledger, T: TriggerSource> Dispatch<W, S, T> {
     /// Claims what is due in every lane, and hands it over.
     pub(super) async fn claim(&mut self, state: &mut State) {
-        let now = clock::now();
+        let now = (self.clock)();
         let next = match self.claim_due(state, now).await {
             Ok(next) => next,
             Err(error) => {
@@ -102,7 +102,7 @@ impl<W: Worker> Dispatch<W> {
 
 /// The next try of a debt, or how it is over without one.
 async fn job(
-    store: &Store,
+    store: &impl Ledger,
     debt: &Debt,
     now: Timestamp,
 ) -> Result<Result<Job, (Ending, &'static str)>, ringpost_store::Error> {
@@ -132,7 +132,7 @@ async fn job(
 }
 
 /// Switches a trigger off, with the reason that people are shown.
-pub(super) async fn disable(store: &Store, job: &Job, reason: &str) {
+pub(super) async fn disable(store: &impl Ledger, job: &Job, reason: &str, now: Timestamp) {
     let id = job.delivery.trigger;
     let found = match store.trigger(id).await {
         Ok(found) => found,
@@ -147,7 +147,7 @@ pub(super) async fn disable(store: &Store, job: &Job, reason: &str) {
     stored.trigger.enabled = false;
     stored.trigger.disabled_reason = reason.into();
     let expect = Expect::Version(stored.version);
-    match store.put_trigger(&stored.tenant, &stored.trigger, expect, clock::now()).await {
+    match store.put_trigger(&stored.tenant, &stored.trigger, expect, now).await {
         Ok(_) => info!(trigger = %id, tenant = %stored.tenant, reason, "trigger disabled"),
         Err(error) => warn!(%error, trigger = %id, "trigger could not be disabled"),
     }

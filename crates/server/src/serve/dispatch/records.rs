@@ -7,21 +7,21 @@ use std::sync::atomic::Ordering;
 use ringpost_bus::{Batch, Event, Message, Worker};
 use ringpost_deliver::{Content, Job, LaneKey, Tries};
 use ringpost_model::{Delivery, DeliveryId, Dialect, Envelope, Revisions, Timestamp};
-use ringpost_store::NewSession;
+use ringpost_store::{Ledger, NewSession};
 use tracing::warn;
 
 use super::fire::Shot;
 use super::pending::Place;
 use super::{AFTER_ERROR, Dispatch, Owned, State, report};
-use crate::clock;
 use crate::serve::window::Window;
+use crate::trigger_cache::TriggerSource;
 
 /// So many later revisions are looked for after a crash; a call is hardly ever corrected twice.
 const LATER_REVISIONS: u32 = 8;
 /// A record may be stamped so far ahead of the clock that attempts are stamped by, in microseconds.
 const CLOCK_AHEAD: i64 = 120_000_000;
 
-impl<W: Worker> Dispatch<W> {
+impl<W: Worker, S: Ledger, T: TriggerSource> Dispatch<W, S, T> {
     pub(super) async fn handle_log(&mut self, state: &mut State, event: Event) -> anyhow::Result<()> {
         match event {
             Event::Assigned(assignment) => {
@@ -52,7 +52,7 @@ impl<W: Worker> Dispatch<W> {
     }
 
     async fn handle_records(&mut self, state: &mut State, batch: Batch) {
-        let arrived = clock::now();
+        let arrived = (self.clock)();
         let recovering = state.partitions.get(&batch.partition).is_some_and(|owned| owned.recovering);
         let mut shots: Vec<(Place, Shot)> = Vec::new();
         let mut fired_here = HashSet::new();

@@ -3,16 +3,16 @@
 use ringpost_bus::Worker;
 use ringpost_deliver::{Finished, Job, Next, Refusal, Refused, Report};
 use ringpost_model::{LaneId, Timestamp};
-use ringpost_store::Ending;
+use ringpost_store::{Ending, Ledger};
 use tracing::{debug, warn};
 
 use super::{Dispatch, State, owed, report};
-use crate::clock;
+use crate::trigger_cache::TriggerSource;
 
 /// A lane that was full is asked again after this, in microseconds.
 const WHILE_FULL: i64 = 250_000;
 
-impl<W: Worker> Dispatch<W> {
+impl<W: Worker, S: Ledger, T: TriggerSource> Dispatch<W, S, T> {
     /// A lane does not take a job: it is owed.
     pub(super) fn handle_refused(&mut self, state: &mut State, refused: Refused, now: Timestamp) {
         let Refused { job, lane, why } = refused;
@@ -35,7 +35,7 @@ impl<W: Worker> Dispatch<W> {
         match report {
             Report::Started { job, .. } => {
                 if job.attempt == 1 {
-                    let waited = clock::now().micros() - job.queued.micros();
+                    let waited = (self.clock)().micros() - job.queued.micros();
                     self.metrics.first_request_delay_seconds.observe(waited as f64 / 1e6);
                 }
             }
@@ -52,7 +52,7 @@ impl<W: Worker> Dispatch<W> {
     }
 
     fn handle_back(&mut self, state: &mut State, job: &Job, lane: LaneId, next: Next) {
-        let now = clock::now();
+        let now = (self.clock)();
         match next {
             Next::Wait { until, .. } | Next::Retry { at: until, .. } => {
                 state.pending.owe(report::debt(job, lane, until, "waited for its turn"));
@@ -95,7 +95,8 @@ impl<W: Worker> Dispatch<W> {
             warn!(delivery = %job.delivery.id, trigger = %job.delivery.trigger, reason, "delivery failed");
         }
         if outcome.disables_trigger() {
-            owed::disable(&self.store, job, "the receiver answered 410 Gone").await;
+            let now = (self.clock)();
+            owed::disable(&self.store, job, "the receiver answered 410 Gone", now).await;
         }
     }
 

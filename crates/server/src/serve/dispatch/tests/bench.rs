@@ -161,6 +161,7 @@ impl Bench {
         let dispatch = Dispatch {
             worker: log.worker(subscription).await.unwrap(),
             store: store.clone(),
+            clock: clock::wall(),
             lanes,
             reports,
             fire: Fire::new(cache, store.clone(), Arc::clone(&metrics)),
