@@ -4,13 +4,17 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use ringpost_model::{Cdr, Delivery, Format, Method, Notice, Payload, TenantId, Text, Trigger, TriggerId};
+use ringpost_model::{Cdr, Delivery, Format, Method, Payload, TenantId, Text, Trigger, TriggerId};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use url::Url;
 
 use crate::content::Content;
 use crate::form::{self, Pair};
+
+mod notice;
+
+use notice::NoticePayload;
 
 /// Longest URL of a GET, in bytes: what common servers and proxies take without a setting of their own.
 pub const URL_BYTES: usize = 8_000;
@@ -115,7 +119,7 @@ struct SessionPayload<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     event: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    notice: Option<&'a Notice>,
+    notice: Option<NoticePayload<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     matches: Option<bool>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -137,7 +141,7 @@ fn session_payload(
         tenant_id: delivery.tenant_id,
         cdr,
         event: notice.map(|notice| notice.event.name()),
-        notice,
+        notice: notice.map(NoticePayload::of),
         matches: (!delivery.matches).then_some(false),
         custom_data: &version.custom_data,
     };

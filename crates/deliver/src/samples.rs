@@ -3,7 +3,8 @@
 use std::sync::{Arc, LazyLock};
 
 use ringpost_model::{
-    Cdr, Delivery, DeliveryId, SessionId, TenantId, TenantKey, Timestamp, Trigger, TriggerId,
+    Cdr, Delivery, DeliveryId, EventName, Notice, NoticeId, SessionId, TenantId, TenantKey, Timestamp,
+    Trigger, TriggerId,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -76,4 +77,31 @@ pub(crate) fn job_of(trigger: Trigger, delivery: Delivery) -> Job {
 /// 2026-03-10T09:00:00Z.
 pub(crate) fn now() -> Timestamp {
     Timestamp::from_micros(1_773_133_200_000_000)
+}
+
+/// A delivery of a colleague's trigger was given up.
+pub(crate) fn notice() -> Notice {
+    let about = delivery();
+    Notice {
+        v: 1,
+        id: NoticeId::of(EventName::DeliveryExhausted, about.trigger, &about.id.to_string()),
+        event: EventName::DeliveryExhausted,
+        at: now(),
+        tenant: about.tenant,
+        tenant_id: about.tenant_id,
+        trigger_id: about.trigger,
+        trigger_name: "CRM & \"Söhne\"".into(),
+        url: "https://hooks.example/catch/…".into(),
+        reason: "answered 503".into(),
+        delivery: Some(about.id),
+        session: Some(about.session),
+        attempts: Some(2),
+        since: None,
+        owed: None,
+    }
+}
+
+/// The delivery of the notice to the trigger that listens.
+pub(crate) fn delivery_of_notice(notice: &Notice, listening: &Trigger) -> Delivery {
+    Delivery::of_notice(notice, TenantId(Uuid::from_u128(0x0a)), listening, 7)
 }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::*;
 use crate::samples;
 
+mod notices;
 mod receivers;
 
 const URL: &str = "https://hooks.example/in";
