@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ringpost_model::{Cdr, TenantId, Trigger};
+use ringpost_model::{Cdr, EventName, TenantId, Trigger};
 
 use super::owned::{Indexed, Owned};
 
@@ -41,6 +41,15 @@ impl Applicable {
     /// All triggers of `call.completed`, whether their filters hold or not: for a correction that no longer matches.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Firing> {
         self.indexed().flat_map(Indexed::all)
+    }
+
+    /// The triggers that are told of a notice about one of the tenant's triggers: the tenant's own first, then those
+    /// of the tenants above it that include their subaccounts. A notice comes from no platform, so environments do
+    /// not matter.
+    pub(crate) fn listening(&self, event: EventName) -> Vec<Firing> {
+        let own = self.layers.first().into_iter().flat_map(|own| own.listening(event));
+        let above = self.layers.iter().skip(1).flat_map(|above| above.listening(event));
+        own.chain(above.filter(|firing| firing.trigger.include_subaccounts)).cloned().collect()
     }
 
     fn indexed(&self) -> impl Iterator<Item = &Indexed> {

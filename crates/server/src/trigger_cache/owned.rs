@@ -10,13 +10,15 @@ use tracing::error;
 
 use super::applicable::Firing;
 
-/// What one tenant owns of triggers that are enabled and fire for the record of a call.
+/// What one tenant owns of triggers that are enabled.
 #[derive(Debug, Default)]
 pub(super) struct Owned {
-    /// All, in the store's order.
+    /// All that fire for the record of a call, in the store's order.
     own: Indexed,
     /// Those of them that include subaccounts.
     for_subaccounts: Indexed,
+    /// All that fire for a notice, in the store's order. They have no filters, so nothing is indexed.
+    listening: Vec<Firing>,
 }
 
 /// Triggers and their index, position by position.
@@ -38,10 +40,14 @@ impl Owned {
         let mut owned = Self::default();
         let (mut all, mut inherited) = (Vec::new(), Vec::new());
         for StoredTrigger { version, trigger, .. } in stored {
-            if !trigger.enabled || trigger.event != EventName::CallCompleted {
+            if !trigger.enabled {
                 continue;
             }
             let firing = Firing { owner: id, version, trigger: Arc::new(trigger) };
+            if firing.trigger.event.is_notice() {
+                owned.listening.push(firing);
+                continue;
+            }
             match Compiled::new(&firing.trigger.filters, region) {
                 Ok(compiled) if firing.trigger.include_subaccounts => {
                     inherited.push((firing.clone(), compiled.clone()));
@@ -70,9 +76,14 @@ impl Owned {
         &self.for_subaccounts
     }
 
+    /// For notices about the owner's triggers, and, where they include subaccounts, about those of tenants below.
+    pub(super) fn listening(&self, event: EventName) -> impl Iterator<Item = &Firing> {
+        self.listening.iter().filter(move |firing| firing.trigger.event == event)
+    }
+
     /// How much room it takes, in triggers.
     pub(super) fn weight(&self) -> u32 {
-        let triggers = self.own.triggers.len() + self.for_subaccounts.triggers.len();
+        let triggers = self.own.triggers.len() + self.for_subaccounts.triggers.len() + self.listening.len();
         u32::try_from(1 + triggers).unwrap_or(u32::MAX)
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use ringpost_model::{Cdr, SessionId, TenantId, Timestamp, Trigger, TriggerId};
+use ringpost_model::{Cdr, EventName, SessionId, TenantId, Timestamp, Trigger, TriggerId};
 use ringpost_store::{Change, Config, Expect, Key, Keyring, StoredTrigger};
 use uuid::Uuid;
 
@@ -321,6 +321,38 @@ async fn only_what_can_fire_is_looked_up() {
     let firing = applicable.all().next().unwrap();
     assert_eq!((firing.version, firing.owner), (3, TenantId(Uuid::new_v5(&Uuid::NAMESPACE_OID, b"acme"))));
     assert_eq!(firing.trigger.id, TriggerId(Uuid::new_v5(&Uuid::NAMESPACE_OID, b"paused")));
+}
+
+/// Names of the triggers that are told of a notice about a trigger of the tenant.
+async fn told(cache: &TriggerCache<Arc<Fake>>, tenant: &str, event: EventName) -> String {
+    let found = cache.lookup(&key(tenant)).await.unwrap().listening(event);
+    found.iter().map(|firing| &*firing.trigger.name).collect::<Vec<_>>().join(" ")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_notice_tells_the_tenants_own_triggers_and_those_above_that_include_it() {
+    let (fake, cache) = world();
+    let failing = r#""event":"trigger.failing""#;
+    fake.triggers(
+        "acme",
+        &[
+            ("calls", ""),
+            ("here", failing),
+            ("other event", r#""event":"trigger.recovered""#),
+            ("off", &format!(r#"{failing},"enabled":false"#)),
+            ("lab", &format!(r#"{failing},"environments":["lab"]"#)),
+        ],
+    );
+    fake.triggers(
+        "reseller",
+        &[("above", &format!(r#"{failing},"includeSubaccounts":true"#)), ("own", failing)],
+    );
+    assert_eq!(told(&cache, "acme", EventName::TriggerFailing).await, "here lab above");
+    assert_eq!(told(&cache, "other", EventName::TriggerFailing).await, "above");
+    assert_eq!(told(&cache, "reseller", EventName::TriggerFailing).await, "above own");
+    assert_eq!(told(&cache, "acme", EventName::TriggerRecovered).await, "other event");
+    assert_eq!(told(&cache, "acme", EventName::DeliveryExhausted).await, "");
+    assert_eq!(fires(&cache, "acme").await.unwrap(), "calls", "no call fires them");
 }
 
 #[tokio::test(start_paused = true)]
