@@ -22,8 +22,8 @@ pub use load::{DEFAULT_TOML, Flags, LoadError, Loaded, Source, load, parse};
 pub use mistake::Mistake;
 pub use reader::Settled;
 pub use sections::{
-    Admin, Bus, Config, Data, Delivery, Http, Log, LogFormat, Retention, Secret, Sessions, Shutdown, Store,
-    Triggers,
+    Admin, Breaker, Bus, Config, Data, Delivery, Http, Log, LogFormat, Retention, Secret, Sessions, Shutdown,
+    Store, Triggers,
 };
 pub use setting::ByteSize;
 pub(crate) use similar::nearest;

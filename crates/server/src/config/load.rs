@@ -8,7 +8,7 @@ use super::document::{self, Entry, Given, Place};
 use super::environment;
 use super::mistake::{Mistake, Wrong};
 use super::reader::{Reader, Settled};
-use super::sections::Config;
+use super::sections::{Breaker, Config};
 use super::setting::ByteSize;
 
 /// The documented default.
@@ -188,9 +188,26 @@ fn delivery(reader: &mut Reader, config: &mut Config) {
     reader.set("delivery.allow_http", &mut delivery.allow_http);
     reader.set("delivery.proxy", &mut delivery.proxy);
     reader.set_list("delivery.extra_roots", &mut delivery.extra_roots);
+    reader.set_within("delivery.max_hold", &mut delivery.max_hold, SECOND..=DAY * 30);
+    reader.set_within("delivery.max_owed", &mut delivery.max_owed, 1..=1_000_000_000);
+    reader.set_within("delivery.max_owed_tenant", &mut delivery.max_owed_tenant, 1..=1_000_000_000);
+    breaker(reader, &mut delivery.breaker);
     if delivery.handoff >= delivery.deadline {
         let wrong = "not shorter than delivery.deadline, so no slow delivery would be written down in time";
         reader.contradiction("delivery.handoff", wrong, "make it shorter, such as \"1s\"");
+    }
+}
+
+fn breaker(reader: &mut Reader, breaker: &mut Breaker) {
+    reader.set_within("delivery.breaker.many", &mut breaker.many, 2..=1_000_000);
+    reader.set_within("delivery.breaker.many_over", &mut breaker.many_over, Duration::ZERO..=DAY);
+    reader.set_within("delivery.breaker.few", &mut breaker.few, 2..=1_000_000);
+    reader.set_within("delivery.breaker.few_over", &mut breaker.few_over, Duration::ZERO..=DAY);
+    reader.set_within("delivery.breaker.first_probe", &mut breaker.first_probe, MILLISECOND * 10..=DAY);
+    reader.set_within("delivery.breaker.longest_probe", &mut breaker.longest_probe, MILLISECOND * 10..=DAY);
+    if breaker.longest_probe < breaker.first_probe {
+        let wrong = "shorter than delivery.breaker.first_probe";
+        reader.contradiction("delivery.breaker.longest_probe", wrong, "make it longer, such as \"5m\"");
     }
 }
 

@@ -215,6 +215,44 @@ pub struct Delivery {
     pub proxy: Option<SocketAddr>,
     /// PEM files of roots that are trusted beside the platform's.
     pub extra_roots: Vec<PathBuf>,
+    /// From the first try of a delivery to its last one, however long its receiver is down.
+    pub max_hold: Duration,
+    /// Deliveries owed for one trigger; what fires beyond fails at once.
+    pub max_owed: usize,
+    /// Deliveries owed for all triggers of one tenant.
+    pub max_owed_tenant: usize,
+    /// `[delivery.breaker]`
+    pub breaker: Breaker,
+}
+
+/// When a receiver counts as down, and how it is found to be back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Breaker {
+    /// So many failures in a row …
+    pub many: u32,
+    /// … for as long as this: down.
+    pub many_over: Duration,
+    /// Or so many, of two deliveries at least …
+    pub few: u32,
+    /// … with no success for as long as this.
+    pub few_over: Duration,
+    /// From going down to the first probe; each next one after twice as long.
+    pub first_probe: Duration,
+    /// The longest time between two probes.
+    pub longest_probe: Duration,
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Self {
+            many: 20,
+            many_over: seconds(30),
+            few: 4,
+            few_over: seconds(60),
+            first_probe: seconds(5),
+            longest_probe: minutes(5),
+        }
+    }
 }
 
 impl Default for Delivery {
@@ -229,6 +267,10 @@ impl Default for Delivery {
             allow_http: false,
             proxy: None,
             extra_roots: Vec::new(),
+            max_hold: hours(24),
+            max_owed: 100_000,
+            max_owed_tenant: 1_000_000,
+            breaker: Breaker::default(),
         }
     }
 }
