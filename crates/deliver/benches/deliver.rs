@@ -63,6 +63,9 @@ fn job_of(trigger: Arc<Trigger>, session: u128, cdr: &Arc<Cdr>) -> Job {
         attempt: 1,
         tries: Tries::NONE,
         queued: Timestamp::default(),
+        owed: false,
+        probe: false,
+        last: false,
     }
 }
 

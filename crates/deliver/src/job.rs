@@ -26,6 +26,12 @@ pub struct Job {
     pub tries: Tries,
     /// When the delivery fired, or its debt came due.
     pub queued: Timestamp,
+    /// A debt stands for it, so it takes turns with those that have just fired.
+    pub owed: bool,
+    /// It is the one try that tells whether a receiver that counts as down is back: a shut lane lets it pass.
+    pub probe: bool,
+    /// Its time is over (`max_hold`): this is its last try, whatever else, and a shut lane lets it pass.
+    pub last: bool,
 }
 
 /// The trigger's URL and headers may be secrets, the record is about people.

@@ -20,7 +20,7 @@ use crate::client::{Clock, Transport};
 use crate::exchange::Exchange;
 use crate::job::Job;
 use crate::request::request;
-use crate::schedule::{Next, schedule};
+use crate::schedule::{MAX_HOLD, Next, Tried, schedule};
 use crate::stats::{Counters, Stats};
 
 mod core;
@@ -48,6 +48,8 @@ pub struct Config {
     pub lease: Duration,
     /// Reports that wait to be taken; a full channel slows the lanes. 1,024.
     pub reports: usize,
+    /// A try that ends so long after the delivery's first one is its last. 24 h.
+    pub max_hold: Duration,
 }
 
 impl Default for Config {
@@ -60,6 +62,7 @@ impl Default for Config {
             handoff: Duration::from_secs(1),
             lease: Duration::from_secs(15),
             reports: 1_024,
+            max_hold: MAX_HOLD,
         }
     }
 }
@@ -160,6 +163,7 @@ struct Inner {
     reports: mpsc::Sender<Report>,
     handoff: Duration,
     lease: Duration,
+    max_hold: Duration,
     counters: Counters,
     /// The next alarm may be earlier.
     new_alarm: Notify,
@@ -191,6 +195,7 @@ impl Lanes {
             reports,
             handoff: config.handoff,
             lease: config.lease,
+            max_hold: config.max_hold,
             counters: Counters::default(),
             new_alarm: Notify::new(),
             ended: Notify::new(),
@@ -303,7 +308,9 @@ impl Inner {
         self.report(Report::Started { job: job.clone(), lane, attempt }).await;
         let (exchange, overdue) = self.exchange(lane, &job, attempt).await;
         let outcome = classify(&job.trigger, &exchange);
-        let mut next = schedule(&job.trigger, &outcome, job.tries, exchange.started, exchange.ended);
+        let (started, ended) = (exchange.started, exchange.ended);
+        let tried = Tried { before: job.tries, started, ended, last: job.last };
+        let mut next = schedule(&job.trigger, &outcome, tried, self.max_hold);
         let again = matches!(next, Next::Retry { .. } | Next::Wait { .. });
         if again && self.core().superseded(&job) {
             next = Next::Superseded;

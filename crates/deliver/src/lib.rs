@@ -4,6 +4,7 @@
 //! [`Client`]) and report what came of it. What is owed, and until when, is the store's; `server` wires the two.
 
 mod address;
+mod breaker;
 mod classify;
 mod client;
 mod content;
@@ -25,6 +26,7 @@ mod tls;
 mod trace;
 
 pub use address::{AddressRules, RefusedAddress};
+pub use breaker::{Limits, Sign, Step, Told, tell};
 pub use classify::{Class, Outcome, RETRY_AFTER_CAP, classify};
 pub use client::{Client, ClientError, Clock, Config as ClientConfig, Transport};
 pub use content::Content;
@@ -36,7 +38,7 @@ pub use masked::{HIDDEN, Secrets, shown, shown_text};
 pub use render::{RenderError, Rendered, URL_BYTES, render};
 pub use request::{Request, Unsendable, request};
 pub use resolve::{Lookup, ResolveError, SystemLookup};
-pub use schedule::{MAX_HOLD, Next, Tries, schedule};
+pub use schedule::{MAX_HOLD, Next, Tried, Tries, schedule};
 pub use sign::{SignError, signature};
 pub use stats::{DURATION_BUCKETS, Stats};
 pub use tls::{TlsError, roots_from_pem};

@@ -71,6 +71,9 @@ pub(crate) fn job_of(trigger: Trigger, delivery: Delivery) -> Job {
         attempt: 1,
         tries: Tries::NONE,
         queued: now(),
+        owed: false,
+        probe: false,
+        last: false,
     }
 }
 

@@ -6,7 +6,8 @@ use ringpost_model::{Timestamp, Trigger};
 
 use crate::classify::Outcome;
 
-/// After this long from its first try a delivery that was only ever put off gets no further one.
+/// A delivery is given up this long after its first try, unless configured otherwise (`max_hold`). A day: who finds
+/// its receiver down in the morning has lost nothing of the night.
 pub const MAX_HOLD: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Retry `n` starts this many seconds times `n` after try `n` ended.
@@ -51,28 +52,34 @@ pub enum Next {
     Superseded,
 }
 
-/// What follows an outcome. `started` and `ended` are those of the try.
-pub fn schedule(
-    trigger: &Trigger,
-    outcome: &Outcome,
-    tries: Tries,
-    started: Timestamp,
-    ended: Timestamp,
-) -> Next {
+/// A try that is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tried {
+    /// The tries before it.
+    pub before: Tries,
+    /// When it started.
+    pub started: Timestamp,
+    /// When it ended.
+    pub ended: Timestamp,
+    /// It was made as the last one.
+    pub last: bool,
+}
+
+/// What follows an outcome. A try that ends `max_hold` after the first one started is the last, whatever else.
+pub fn schedule(trigger: &Trigger, outcome: &Outcome, tried: Tried, max_hold: Duration) -> Next {
     if outcome.is_success() {
         return Next::Done;
     }
+    let Tried { before, started, ended, last } = tried;
+    let held = ended.micros().saturating_sub(before.first.unwrap_or(started).micros());
+    if last || held >= micros(max_hold) {
+        return Next::Failed;
+    }
     // What the receiver puts off was no try, so `retryOn` is not asked.
     if let Some(pause) = outcome.pause {
-        let held = ended.micros().saturating_sub(tries.first.unwrap_or(started).micros());
-        let in_time = held < micros(MAX_HOLD);
-        return if in_time {
-            Next::Wait { until: ended.plus_micros(micros(pause)), used: tries.used }
-        } else {
-            Next::Failed
-        };
+        return Next::Wait { until: ended.plus_micros(micros(pause)), used: before.used };
     }
-    let used = tries.used.saturating_add(1);
+    let used = before.used.saturating_add(1);
     if outcome.may_retry && used <= u32::from(trigger.retries) {
         let distance = i64::from(used) * STEP_SECONDS * 1_000_000;
         return Next::Retry { at: ended.plus_micros(distance), used };

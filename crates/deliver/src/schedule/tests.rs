@@ -16,7 +16,9 @@ fn seconds(seconds: i64) -> Timestamp {
 
 fn next(retries: u8, outcome: Outcome, used: u32) -> Next {
     let trigger = samples::trigger("https://h.example/in", json!({ "retries": retries }));
-    schedule(&trigger, &outcome, Tries { used, first: Some(seconds(90)) }, seconds(99), seconds(100))
+    let before = Tries { used, first: Some(seconds(90)) };
+    let tried = Tried { before, started: seconds(99), ended: seconds(100), last: false };
+    schedule(&trigger, &outcome, tried, MAX_HOLD)
 }
 
 #[test]
@@ -54,18 +56,32 @@ fn a_pause_that_the_receiver_asks_for_uses_no_try_up() {
     assert_eq!(next(3, throttled, 3), Next::Wait { until: seconds(107), used: 3 });
 }
 
+/// The try that ends then, of a delivery first tried at 0.
+fn at_the_end(ended: i64, outcome: &Outcome, last: bool) -> Next {
+    let trigger = samples::trigger("https://h.example/in", json!({ "retries": 10 }));
+    let before = Tries { used: 0, first: Some(seconds(0)) };
+    let tried = Tried { before, started: seconds(ended - 1), ended: seconds(ended), last };
+    schedule(&trigger, outcome, tried, Duration::from_secs(100))
+}
+
 #[test]
-fn a_receiver_that_only_ever_asks_for_pauses_is_given_up_after_a_day() {
-    let throttled =
-        Outcome { class: Class::Throttled, status: Some(429), may_retry: true, pause: Some(MAX_HOLD) };
+fn a_try_that_ends_after_the_longest_hold_is_the_last_whatever_it_came_to() {
+    let pause = Some(Duration::from_secs(60));
+    let throttled = Outcome { class: Class::Throttled, status: Some(429), may_retry: true, pause };
+    assert!(matches!(at_the_end(99, &throttled, false), Next::Wait { .. }));
+    assert!(matches!(at_the_end(99, &FAILED, false), Next::Retry { .. }));
+    for outcome in [throttled, FAILED] {
+        assert_eq!(at_the_end(100, &outcome, false), Next::Failed);
+        assert_eq!(at_the_end(50, &outcome, true), Next::Failed, "made as the last one");
+    }
+    let success = Outcome { class: Class::Success, status: Some(200), may_retry: false, pause: None };
+    assert_eq!(at_the_end(1_000, &success, true), Next::Done);
+}
+
+#[test]
+fn the_hold_counts_from_the_first_try_and_not_from_the_call() {
     let trigger = samples::trigger("https://h.example/in", json!({}));
-    let day = i64::try_from(MAX_HOLD.as_secs()).unwrap();
-    let after = |ended| {
-        let tries = Tries { used: 0, first: Some(seconds(0)) };
-        schedule(&trigger, &throttled, tries, seconds(ended - 1), seconds(ended))
-    };
-    assert!(matches!(after(day - 1), Next::Wait { .. }));
-    assert_eq!(after(day), Next::Failed);
-    let first_ever = schedule(&trigger, &throttled, Tries::NONE, seconds(day), seconds(day + 1));
-    assert!(matches!(first_ever, Next::Wait { .. }));
+    let tried = Tried { before: Tries::NONE, started: seconds(999), ended: seconds(1_000), last: false };
+    let next = schedule(&trigger, &FAILED, tried, Duration::from_secs(100));
+    assert_eq!(next, Next::Retry { at: seconds(1_002), used: 1 });
 }

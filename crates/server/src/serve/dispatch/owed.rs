@@ -128,6 +128,9 @@ async fn job(
         attempt: debt.attempts + 1,
         tries: Tries { used: debt.tries, first: debt.first_try },
         queued: now,
+        owed: true,
+        probe: false,
+        last: false,
     }))
 }
 

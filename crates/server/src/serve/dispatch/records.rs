@@ -151,6 +151,9 @@ impl<W: Worker, S: Ledger, T: TriggerSource> Dispatch<W, S, T> {
             attempt: 1,
             tries: Tries::NONE,
             queued,
+            owed: false,
+            probe: false,
+            last: false,
         };
         if let Some(why) = why_owed {
             let lane = LaneKey::of(job.delivery.owner, &job.trigger.url).id();
