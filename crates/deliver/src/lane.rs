@@ -293,6 +293,7 @@ impl Inner {
             self.tasks.spawn(async move {
                 let cut_short = job.clone();
                 tokio::select! {
+                    biased;
                     () = inner.clone().run(lane, job) => {}
                     () = stopped.stop.cancelled() => {
                         stopped.cut_short.lock().unwrap_or_else(PoisonError::into_inner).push(cut_short);
@@ -382,6 +383,7 @@ async fn keep_time(inner: Arc<Inner>) {
     loop {
         let next = inner.core().next_alarm().map_or(sweep, |alarm| alarm.min(sweep));
         tokio::select! {
+            biased;
             () = sleep_until(next) => {}
             () = inner.new_alarm.notified() => continue,
             () = inner.stop.cancelled() => return,

@@ -5,7 +5,7 @@
 //! taking turns. Deliveries of one (trigger, session) go one at a time, whatever lanes they are of.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,7 +59,8 @@ type Strand = (TriggerId, SessionId);
 #[derive(Debug)]
 pub(super) struct Core {
     config: Config,
-    lanes: HashMap<LaneId, Lane>,
+    /// In order of their ids, so that the same inputs have the same effects.
+    lanes: BTreeMap<LaneId, Lane>,
     origins: HashMap<Arc<Origin>, Seats>,
     strands: HashMap<Strand, Line>,
     /// When a lane that waits for its pace may go on.
@@ -111,7 +112,7 @@ impl Core {
     pub(super) fn new(config: Config) -> Self {
         Self {
             config,
-            lanes: HashMap::new(),
+            lanes: BTreeMap::new(),
             origins: HashMap::new(),
             strands: HashMap::new(),
             alarms: BinaryHeap::new(),
@@ -127,8 +128,8 @@ impl Core {
         self.may_enter(now, id, &job)?;
         self.jobs += 1;
         let lane = match self.lanes.entry(id) {
-            std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
-            std::collections::hash_map::Entry::Vacant(entry) => {
+            std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
+            std::collections::btree_map::Entry::Vacant(entry) => {
                 let known = self.origins.get_key_value(&key.origin).map(|(origin, _)| origin.clone());
                 let origin = known.unwrap_or_else(|| Arc::new(key.origin));
                 self.origins.entry(origin.clone()).or_default().lanes += 1;
@@ -262,7 +263,9 @@ impl Core {
             jobs.extend(lane.queue.drain(..).map(|queued| queued.job));
             lane.in_line = 0;
         }
-        for line in self.strands.values_mut() {
+        let mut strands: Vec<(&Strand, &mut Line)> = self.strands.iter_mut().collect();
+        strands.sort_unstable_by_key(|(strand, _)| **strand);
+        for (_, line) in strands {
             jobs.extend(line.waiting.drain(..).map(|(_, job)| job));
         }
         self.jobs -= jobs.len();
