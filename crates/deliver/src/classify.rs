@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::DateTime;
 use ringpost_model::{Method, RetryOn, Success, Timestamp, Trigger};
 
+use crate::breaker::Sign;
 use crate::exchange::{Answer, Exchange, FailureKind, Phase};
 
 /// Longest pause that a receiver can ask for (`retry_after_cap`).
@@ -106,6 +107,17 @@ impl Outcome {
     /// Delivered.
     pub fn is_success(&self) -> bool {
         self.class == Class::Success
+    }
+
+    /// What it says about the receiver: any answer that is not "I cannot" shows that it lives, and our own refusal
+    /// to ask shows nothing.
+    pub fn sign(&self) -> Sign {
+        match self.class {
+            Class::Failed(FailureKind::Unsendable | FailureKind::RefusedAddress) => Sign::Neutral,
+            Class::Throttled | Class::Failed(_) => Sign::Down,
+            Class::HttpError if self.status.is_some_and(|status| status >= 500) => Sign::Down,
+            Class::Success | Class::Redirect | Class::Gone | Class::HttpError => Sign::Up,
+        }
     }
 
     /// The receiver asked for the trigger to be switched off: 410.
