@@ -13,6 +13,8 @@ mod housekeeping;
 mod http;
 mod intake;
 mod logging;
+#[cfg_attr(not(test), expect(dead_code, reason = "dispatch does not make notices yet"))]
+mod notices;
 mod parts;
 mod stream_time;
 mod sums;

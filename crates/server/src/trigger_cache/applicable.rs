@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ringpost_model::{Cdr, EventName, TenantId, Trigger};
+use ringpost_model::{Cdr, EventName, TenantId, Trigger, TriggerId};
 
 use super::owned::{Indexed, Owned};
 
@@ -50,6 +50,11 @@ impl Applicable {
         let own = self.layers.first().into_iter().flat_map(|own| own.listening(event));
         let above = self.layers.iter().skip(1).flat_map(|above| above.listening(event));
         own.chain(above.filter(|firing| firing.trigger.include_subaccounts)).cloned().collect()
+    }
+
+    /// The trigger is one of those that fire for a notice, whatever it is.
+    pub(crate) fn is_told_of_notices(&self, trigger: TriggerId) -> bool {
+        self.layers.iter().flat_map(|layer| layer.all_listening()).any(|firing| firing.trigger.id == trigger)
     }
 
     fn indexed(&self) -> impl Iterator<Item = &Indexed> {

@@ -81,6 +81,11 @@ impl Owned {
         self.listening.iter().filter(move |firing| firing.trigger.event == event)
     }
 
+    /// Every trigger that fires for a notice.
+    pub(super) fn all_listening(&self) -> &[Firing] {
+        &self.listening
+    }
+
     /// How much room it takes, in triggers.
     pub(super) fn weight(&self) -> u32 {
         let triggers = self.own.triggers.len() + self.for_subaccounts.triggers.len() + self.listening.len();
