@@ -15,142 +15,26 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use crate::classify::{Outcome, classify};
+use crate::classify::classify;
 use crate::client::{Clock, Transport};
 use crate::exchange::Exchange;
 use crate::job::Job;
 use crate::request::request;
-use crate::schedule::{MAX_HOLD, Next, Tried, schedule};
+use crate::schedule::{Next, Tried, schedule};
 use crate::stats::{Counters, Stats};
 
+mod config;
 mod core;
+mod gate;
 mod key;
 mod pace;
+mod report;
 
+pub use self::config::Config;
 use self::core::{Core, Effects, No, Start};
+pub use self::gate::{Gate, Share};
 pub use self::key::{LaneKey, Origin};
-
-/// How lanes are set up.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// Requests of one lane in flight. 16.
-    pub concurrency: usize,
-    /// Requests to one origin in flight, of all its lanes together. 256.
-    pub per_origin: usize,
-    /// Jobs that wait in one lane. 256: what a lane gets through within `handoff` at 16 × 60 ms; what waits
-    /// longer is owed anyway.
-    pub queue: usize,
-    /// Jobs of all lanes together, in flight or waiting: bounds memory. 100,000.
-    pub jobs: usize,
-    /// After this long in flight, or waiting, a delivery is owed. 1 s.
-    pub handoff: Duration,
-    /// How long a debt of a try in flight is leased: the deadline and 5 s. 15 s.
-    pub lease: Duration,
-    /// Reports that wait to be taken; a full channel slows the lanes. 1,024.
-    pub reports: usize,
-    /// A try that ends so long after the delivery's first one is its last. 24 h.
-    pub max_hold: Duration,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            concurrency: 16,
-            per_origin: 256,
-            queue: 256,
-            jobs: 100_000,
-            handoff: Duration::from_secs(1),
-            lease: Duration::from_secs(15),
-            reports: 1_024,
-            max_hold: MAX_HOLD,
-        }
-    }
-}
-
-/// What lanes tell. For each job taken in exactly one of `Back` and `Finished`, last.
-#[derive(Debug)]
-pub enum Report {
-    /// The request starts.
-    Started {
-        /// Of this job.
-        job: Arc<Job>,
-        /// In this lane.
-        lane: LaneId,
-        /// As this attempt.
-        attempt: AttemptId,
-    },
-    /// In flight for longer than `handoff`: to be written as a debt, leased to this process.
-    Overdue {
-        /// This job.
-        job: Arc<Job>,
-        /// In this lane.
-        lane: LaneId,
-        /// The attempt in flight.
-        attempt: AttemptId,
-        /// The lease ends.
-        until: Timestamp,
-    },
-    /// Not started and given back, to be owed: it waited for longer than `handoff`, or its lane pauses.
-    Back {
-        /// This job.
-        job: Arc<Job>,
-        /// In this lane.
-        lane: LaneId,
-        /// [`Next::Wait`], or [`Next::Superseded`] where a newer revision is here.
-        next: Next,
-    },
-    /// The request is over.
-    Finished(Box<Finished>),
-}
-
-/// A request that is over.
-#[derive(Debug)]
-pub struct Finished {
-    /// Of this job.
-    pub job: Arc<Job>,
-    /// In this lane.
-    pub lane: LaneId,
-    /// What was sent and what came of it.
-    pub exchange: Exchange,
-    /// What that means.
-    pub outcome: Outcome,
-    /// What follows.
-    pub next: Next,
-    /// It was reported as overdue: there is a debt to settle.
-    pub overdue: bool,
-}
-
-/// A job that was not taken in, to be owed.
-#[derive(Debug, thiserror::Error)]
-#[error("take delivery {} into its lane: {why}", job.delivery.id)]
-pub struct Refused {
-    /// The job, unchanged.
-    pub job: Arc<Job>,
-    /// Its lane.
-    pub lane: LaneId,
-    /// Why.
-    pub why: Refusal,
-}
-
-/// Why a job is not taken in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// The lane, or all lanes together, hold as many jobs as they may.
-    #[error("it is full")]
-    Full,
-    /// The receiver asked for a pause.
-    #[error("it is paused until {0}")]
-    Paused(Timestamp),
-    /// The same revision for the same trigger is here already.
-    #[error("the same delivery is in it")]
-    Duplicate,
-    /// A newer revision for the same trigger is here.
-    #[error("a newer revision is in it")]
-    Superseded,
-    /// The lanes are being drained.
-    #[error("lanes are closed")]
-    Closed,
-}
+pub use self::report::{Finished, Refusal, Refused, Report};
 
 /// All lanes of a process. A clone is the same lanes.
 #[derive(Clone)]
@@ -167,6 +51,8 @@ struct Inner {
     counters: Counters,
     /// The next alarm may be earlier.
     new_alarm: Notify,
+    /// A lane waits for a share of its rate.
+    new_want: Notify,
     /// A request is over: `drain` may be too.
     ended: Notify,
     tasks: TaskTracker,
@@ -198,6 +84,7 @@ impl Lanes {
             max_hold: config.max_hold,
             counters: Counters::default(),
             new_alarm: Notify::new(),
+            new_want: Notify::new(),
             ended: Notify::new(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -229,6 +116,30 @@ impl Lanes {
                 Err(Box::new(Refused { job, lane, why: self.0.refusal(no) }))
             }
         }
+    }
+
+    /// How far a lane is open from now on, as its breaker says. A lane that is shut gives back what waits in it and
+    /// is held.
+    pub async fn gate(&self, lane: LaneId, gate: Gate) {
+        let effects = self.0.with_core(|core| core.set_gate(Instant::now(), lane, gate));
+        self.0.carry_out(effects).await;
+    }
+
+    /// This process's part of a lane's rate from now on; none = it got none. Only where rates are shared.
+    pub fn share(&self, lane: LaneId, share: Option<Share>) {
+        let effects = self.0.with_core(|core| core.share(Instant::now(), lane, share));
+        self.0.start(effects.starts);
+    }
+
+    /// Lanes with a rate that have something to do, and no share of it or one that ends soon; and the whole rate in
+    /// requests per second.
+    pub fn wants_share(&self) -> Vec<(LaneId, u32)> {
+        self.0.core().wants_share(Instant::now())
+    }
+
+    /// Until a lane that had none comes to want a share.
+    pub async fn share_wanted(&self) {
+        self.0.new_want.notified().await;
     }
 
     /// How many more jobs of what is owed a lane could soon start. More would wait, and be given back.
@@ -269,10 +180,13 @@ impl Inner {
     fn with_core<T>(&self, input: impl FnOnce(&mut Core) -> T) -> T {
         let mut core = self.core();
         let output = input(&mut core);
-        let new_alarm = core.take_new_alarm();
+        let (new_alarm, new_want) = (core.take_new_alarm(), core.take_new_want());
         drop(core);
         if new_alarm {
             self.new_alarm.notify_one();
+        }
+        if new_want {
+            self.new_want.notify_one();
         }
         output
     }
@@ -281,6 +195,7 @@ impl Inner {
         match no {
             No::Full => Refusal::Full,
             No::Paused(left) => Refusal::Paused(plus((self.clock)(), left)),
+            No::Open => Refusal::Open,
             No::Duplicate => Refusal::Duplicate,
             No::Superseded => Refusal::Superseded,
             No::Closed => Refusal::Closed,
@@ -293,6 +208,7 @@ impl Inner {
             self.tasks.spawn(async move {
                 let cut_short = job.clone();
                 tokio::select! {
+                    // What has ended is told, also where the time to drain is over at the same moment.
                     biased;
                     () = inner.clone().run(lane, job) => {}
                     () = stopped.stop.cancelled() => {
@@ -383,15 +299,18 @@ async fn keep_time(inner: Arc<Inner>) {
     loop {
         let next = inner.core().next_alarm().map_or(sweep, |alarm| alarm.min(sweep));
         tokio::select! {
+            // A stop is not to be missed; and what is slept for may be later than the next alarm by now.
             biased;
-            () = sleep_until(next) => {}
-            () = inner.new_alarm.notified() => continue,
             () = inner.stop.cancelled() => return,
+            () = inner.new_alarm.notified() => continue,
+            () = sleep_until(next) => {}
         }
         let now = Instant::now();
-        let effects = inner.core().tick(now);
+        let effects = inner.with_core(|core| core.tick(now));
         inner.carry_out(effects).await;
         if now >= sweep {
+            let effects = inner.with_core(|core| core.sweep(now));
+            inner.carry_out(effects).await;
             sweep = now + regular;
         }
     }

@@ -33,7 +33,9 @@ pub use content::Content;
 pub use exchange::{Answer, Exchange, Failure, FailureKind, KEPT_BODY_BYTES, Phase};
 pub use headers::{AGENT, HeaderError, check_header, headers};
 pub use job::Job;
-pub use lane::{Config as LaneConfig, Finished, LaneKey, Lanes, Origin, Refusal, Refused, Report};
+pub use lane::{
+    Config as LaneConfig, Finished, Gate, LaneKey, Lanes, Origin, Refusal, Refused, Report, Share,
+};
 pub use masked::{HIDDEN, Secrets, shown, shown_text};
 pub use render::{RenderError, Rendered, URL_BYTES, render};
 pub use request::{Request, Unsendable, request};

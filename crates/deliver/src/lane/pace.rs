@@ -1,23 +1,52 @@
 //! The rate of a lane: how far apart its requests start. Pure.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ringpost_model::TriggerId;
 use tokio::time::Instant;
 
+use super::gate::Share;
+
 /// How far behind its schedule a lane may catch up: timers are late by milliseconds, and without this a high
-/// rate would never be reached. Small enough to stay within 1.1 × the rate in any second.
+/// rate would never be reached. Small enough to stay within 1.1 × the rate in any second …
 const CATCH_UP: Duration = Duration::from_millis(50);
+/// … from this rate on. Below it one request more would be too many.
+const CATCHES_UP_FROM: u64 = 10_000;
+
+/// A share is asked for again so long before it ends.
+const RENEW: Duration = Duration::from_millis(300);
+
+/// A lane that started something so recently is likely to start more.
+const RECENT: Duration = Duration::from_secs(1);
 
 /// The smallest limit of the lane's triggers, and when the next request may start.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
-    limits: HashMap<TriggerId, u32>,
+    limits: BTreeMap<TriggerId, u32>,
+    /// Several processes send to the lane: each needs a share of the limit.
+    is_shared: bool,
+    share: Option<Share>,
     next: Option<Instant>,
+    last: Option<Instant>,
+}
+
+/// Whether a request may start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// Now.
+    Not,
+    /// Then.
+    Until(Instant),
+    /// When there is a share of the rate.
+    ForShare,
 }
 
 impl Pace {
+    pub(super) fn new(is_shared: bool) -> Self {
+        Self { is_shared, ..Self::default() }
+    }
+
     /// What a trigger's current limit is, in requests per second.
     pub(super) fn limit(&mut self, trigger: TriggerId, rate: Option<u32>) {
         match rate {
@@ -26,75 +55,79 @@ impl Pace {
         };
     }
 
-    /// When the next request may start, if not now.
-    pub(super) fn wait(&self, now: Instant) -> Option<Instant> {
-        self.interval()?;
-        self.next.filter(|next| *next > now)
+    /// This process's part of the limit. One that follows no other begins after a breath of its own length:
+    /// others may just have used the part that they lost to it.
+    pub(super) fn share(&mut self, now: Instant, share: Option<Share>, longest_breath: Duration) {
+        let had_none = self.valid_share(now).is_none();
+        self.share = share;
+        if had_none && let Some(interval) = self.interval(now) {
+            self.next = self.next.max(Some(now + interval.min(longest_breath)));
+        }
+    }
+
+    /// When the next request may start.
+    pub(super) fn wait(&self, now: Instant) -> Wait {
+        match (self.limits.is_empty(), self.interval(now), self.next) {
+            (true, ..) => Wait::Not,
+            (false, None, _) => Wait::ForShare,
+            (false, Some(_), Some(next)) if next > now => Wait::Until(next),
+            (false, Some(_), _) => Wait::Not,
+        }
     }
 
     /// A request starts.
     pub(super) fn started(&mut self, now: Instant) {
-        if let Some(interval) = self.interval() {
-            let earliest = now.checked_sub(CATCH_UP).unwrap_or(now);
-            self.next = Some(self.next.map_or(now, |next| next.max(earliest)) + interval);
-        }
+        let Some(interval) = self.interval(now) else { return };
+        let catch_up = if self.milli(now) >= CATCHES_UP_FROM { CATCH_UP } else { Duration::ZERO };
+        let earliest = now.checked_sub(catch_up).unwrap_or(now);
+        self.next = Some(self.next.map_or(now, |next| next.max(earliest)) + interval);
+        self.last = Some(now);
     }
 
     /// How many requests may start within so long, one at least; none = no limit.
-    pub(super) fn fits(&self, within: Duration) -> Option<usize> {
-        let interval = self.interval()?.as_nanos().max(1);
-        Some(usize::try_from(within.as_nanos() / interval).unwrap_or(usize::MAX).max(1))
+    pub(super) fn fits(&self, now: Instant, within: Duration) -> Option<usize> {
+        if self.limits.is_empty() {
+            return None;
+        }
+        let fits = within.as_millis() * u128::from(self.milli(now)) / 1_000_000;
+        Some(usize::try_from(fits).unwrap_or(usize::MAX).max(1))
     }
 
-    fn interval(&self) -> Option<Duration> {
-        self.limits.values().min().map(|rate| Duration::from_secs(1) / *rate)
+    /// The limit to share, where a share is missing or ends soon, and the lane has something to do.
+    pub(super) fn wants_share(&self, now: Instant, waits: bool) -> Option<u32> {
+        let limit = self.limits.values().min().filter(|_| self.is_shared)?;
+        let lasts = self.valid_share(now).is_some_and(|share| share.until > now + RENEW);
+        let is_recent = self.last.is_some_and(|last| last + RECENT > now);
+        (!lasts && (waits || is_recent)).then_some(*limit)
+    }
+
+    /// Nothing of it need be remembered.
+    pub(super) fn is_idle(&self, now: Instant) -> bool {
+        let is_spaced = matches!(self.wait(now), Wait::Until(_));
+        !is_spaced && self.valid_share(now).is_none()
+    }
+
+    fn valid_share(&self, now: Instant) -> Option<Share> {
+        self.share.filter(|share| share.until > now)
+    }
+
+    /// Requests in a thousand seconds. Of a share whole requests a second are used: the parts of several processes
+    /// would come to more than a tenth of a small rate.
+    fn milli(&self, now: Instant) -> u64 {
+        let limit = self.limits.values().min().map_or(0, |rate| u64::from(*rate) * 1_000);
+        if !self.is_shared {
+            return limit;
+        }
+        match self.valid_share(now).map_or(0, |share| share.milli_per_second.min(limit)) {
+            part @ ..1_000 => part,
+            more => more - more % 1_000,
+        }
+    }
+
+    fn interval(&self, now: Instant) -> Option<Duration> {
+        1_000_000_000_000_u64.checked_div(self.milli(now)).map(Duration::from_nanos)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use uuid::Uuid;
-
-    use super::*;
-
-    /// Starts as often as allowed for 10 s, the clock moving in steps; gives the greatest count in any second.
-    fn busiest_second(rate: u32, step: Duration) -> usize {
-        let begin = Instant::now();
-        let mut pace = Pace::default();
-        pace.limit(TriggerId(Uuid::nil()), Some(rate));
-        let mut starts = Vec::new();
-        let mut now = begin;
-        while now < begin + Duration::from_secs(10) {
-            while pace.wait(now).is_none() {
-                pace.started(now);
-                starts.push(now);
-            }
-            now += step;
-        }
-        let second = Duration::from_secs(1);
-        let within = |from: Instant| starts.iter().filter(|at| (from..from + second).contains(at)).count();
-        starts.iter().map(|from| within(*from)).max().unwrap()
-    }
-
-    #[test]
-    fn the_rate_is_reached_and_not_passed_by_a_tenth_in_any_second() {
-        for (rate, step) in [(10, 1), (30, 7), (100, 3), (500, 2), (1_000, 20)] {
-            let busiest = busiest_second(rate, Duration::from_millis(step));
-            let most = (f64::from(rate) * 1.1).ceil() as usize;
-            assert!((rate as usize..=most).contains(&busiest), "{rate}/s, {step} ms: {busiest}");
-        }
-    }
-
-    #[test]
-    fn the_smallest_limit_holds_and_goes_with_its_trigger() {
-        let (slow, fast) = (TriggerId(Uuid::from_u128(1)), TriggerId(Uuid::from_u128(2)));
-        let mut pace = Pace::default();
-        pace.limit(fast, Some(100));
-        pace.limit(slow, Some(2));
-        assert_eq!(pace.interval(), Some(Duration::from_millis(500)));
-        pace.limit(slow, None);
-        assert_eq!(pace.interval(), Some(Duration::from_millis(10)));
-        pace.limit(fast, None);
-        assert_eq!(pace.interval(), None);
-    }
-}
+mod tests;

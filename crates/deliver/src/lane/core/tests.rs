@@ -47,6 +47,15 @@ impl Bench {
         self.finish_job(&job(url, 1, session, 1, json!({})), pause)
     }
 
+    /// Time has passed.
+    fn pass(&mut self) -> Effects {
+        let mut effects = self.core.tick(self.now);
+        let mut swept = self.core.sweep(self.now);
+        effects.starts.append(&mut swept.starts);
+        effects.back.append(&mut swept.back);
+        effects
+    }
+
     fn finish_job(&mut self, job: &Arc<Job>, pause: Option<Duration>) -> Effects {
         let id = LaneKey::of(job.delivery.owner, &job.trigger.url).id();
         self.core.finished(self.now, id, job, pause)
@@ -203,9 +212,9 @@ fn what_waits_for_longer_than_handoff_goes_back_oldest_first() {
     bench.now += SECOND / 2;
     bench.call(A, 4).unwrap();
     bench.now += SECOND / 2;
-    assert_eq!(given_back(&bench.core.tick(bench.now)), [(3, false)]);
+    assert_eq!(given_back(&bench.pass()), [(3, false)]);
     bench.now += SECOND / 2;
-    assert_eq!(given_back(&bench.core.tick(bench.now)), [(4, false)]);
+    assert_eq!(given_back(&bench.pass()), [(4, false)]);
     assert_eq!(bench.core.sizes(), [1, 2, 0]);
 }
 
@@ -217,7 +226,7 @@ fn a_revision_that_goes_back_is_superseded_by_the_one_that_waits_for_it() {
     bench.submit(&rev(1)).unwrap();
     bench.submit(&rev(2)).unwrap();
     bench.now += SECOND;
-    assert_eq!(given_back(&bench.core.tick(bench.now)), [(1, true)]);
+    assert_eq!(given_back(&bench.pass()), [(1, true)]);
     assert_eq!(bench.finish(A, 9, None).starts[0].job.delivery.rev, 2);
 }
 
@@ -231,10 +240,10 @@ fn a_rate_spaces_the_starts_and_sets_an_alarm_for_the_next() {
     let tenth = SECOND / 10;
     assert_eq!(bench.core.next_alarm(), Some(bench.now + tenth));
     bench.now += tenth;
-    assert_eq!(sessions(&bench.core.tick(bench.now)), [2]);
+    assert_eq!(sessions(&bench.pass()), [2]);
     assert_eq!(bench.core.next_alarm(), Some(bench.now + tenth));
     bench.now += tenth;
-    assert_eq!(sessions(&bench.core.tick(bench.now)), [3]);
+    assert_eq!(sessions(&bench.pass()), [3]);
     assert_eq!(bench.core.next_alarm(), None);
 }
 
@@ -257,7 +266,7 @@ fn a_paused_lane_is_remembered_until_its_pause_ends() {
     bench.finish(A, 1, Some(SECOND));
     assert_eq!(bench.core.sizes(), [1, 0, 0]);
     bench.now += SECOND;
-    bench.core.tick(bench.now);
+    bench.pass();
     assert_eq!(bench.core.sizes(), [0, 0, 0]);
 }
 
@@ -314,7 +323,7 @@ fn no_job_is_lost_and_no_limit_passed() {
             }
             _ => {
                 bench.now += Duration::from_millis(draw(300));
-                bench.core.tick(bench.now)
+                bench.pass()
             }
         };
         given += effects.back.len();

@@ -23,6 +23,8 @@ impl<W: Worker, S: Ledger, T: TriggerSource> Dispatch<W, S, T> {
             Refusal::Paused(until) => {
                 state.pending.owe(report::debt(&job, lane, until, "the lane is paused"))
             }
+            // Nothing is claimed for an open lane, so it waits there whatever its due time.
+            Refusal::Open => state.pending.owe(report::debt(&job, lane, now, "its receiver is down")),
             Refusal::Full | Refusal::Closed => {
                 state.pending.owe(report::debt(&job, lane, now.plus_micros(WHILE_FULL), "the lane is full"));
             }
