@@ -120,9 +120,15 @@ impl Lanes {
 
     /// How far a lane is open from now on, as its breaker says. A lane that is shut gives back what waits in it and
     /// is held.
-    pub async fn gate(&self, lane: LaneId, gate: Gate) {
-        let effects = self.0.with_core(|core| core.set_gate(Instant::now(), lane, gate));
-        self.0.carry_out(effects).await;
+    ///
+    /// It does not wait for the reports of what goes back: who takes reports may be the one that calls.
+    pub fn gate(&self, lane: LaneId, gate: Gate) {
+        let mut effects = self.0.with_core(|core| core.set_gate(Instant::now(), lane, gate));
+        self.0.start(std::mem::take(&mut effects.starts));
+        if !effects.back.is_empty() {
+            let inner = self.0.clone();
+            self.0.tasks.spawn(async move { inner.carry_out(effects).await });
+        }
     }
 
     /// This process's part of a lane's rate from now on; none = it got none. Only where rates are shared.
