@@ -7,6 +7,7 @@
 mod document;
 mod environment;
 mod load;
+mod mail;
 mod mistake;
 mod reader;
 mod sections;
@@ -19,6 +20,7 @@ mod tests;
 pub use document::Place;
 pub(crate) use document::Positions;
 pub use load::{DEFAULT_TOML, Flags, LoadError, Loaded, Source, load, parse};
+pub use mail::{Mail, MailPassword, SmtpServer, Starttls};
 pub use mistake::Mistake;
 pub use reader::Settled;
 pub use sections::{

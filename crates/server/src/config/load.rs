@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::document::{self, Entry, Given, Place};
 use super::environment;
+use super::mail;
 use super::mistake::{Mistake, Wrong};
 use super::reader::{Reader, Settled};
 use super::sections::{Breaker, Config};
@@ -128,6 +129,7 @@ fn resolve(reader: &mut Reader, config: &mut Config) {
     sessions(reader, config);
     bus(reader, config);
     delivery(reader, config);
+    mail::resolve(reader, &mut config.mail);
     rest(reader, config);
 }
 

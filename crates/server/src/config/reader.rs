@@ -115,6 +115,14 @@ impl Reader {
         self.wrong(key, place, Wrong::new(wrong.to_string(), instead.to_string()));
     }
 
+    /// Something is wrong with this key, or an element of it, and has been told.
+    pub(crate) fn has_mistake(&self, key: &str) -> bool {
+        let is_of = |found: &str| {
+            found.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('['))
+        };
+        self.mistakes.iter().any(|mistake| is_of(&mistake.key))
+    }
+
     /// What is left over is unknown.
     pub(crate) fn finish(mut self) -> Outcome {
         let known: Vec<String> = self.settled.iter().map(|settled| settled.key.clone()).collect();

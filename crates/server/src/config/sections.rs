@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::mail::Mail;
 use super::setting::ByteSize;
 
 const fn seconds(count: u64) -> Duration {
@@ -41,6 +42,8 @@ pub struct Config {
     pub bus: Bus,
     /// `[delivery]`
     pub delivery: Delivery,
+    /// `[mail]`
+    pub mail: Mail,
     /// `[triggers]`
     pub triggers: Triggers,
     /// `[store]`

@@ -73,7 +73,7 @@ pub(crate) fn shown(given: &Given) -> String {
 }
 
 /// The text of a value that is a text.
-fn text<'a>(given: &'a Given, instead: &str) -> Result<&'a str, Wrong> {
+pub(super) fn text<'a>(given: &'a Given, instead: &str) -> Result<&'a str, Wrong> {
     match given {
         Given::Text(text) | Given::Bare(text) => Ok(text),
         other => Err(Wrong::new(format!("{} is no text", shown(other)), instead)),
