@@ -178,3 +178,6 @@ fn doubled(breaker: &Breaker, limits: &Limits) -> i64 {
 fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

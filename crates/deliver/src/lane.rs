@@ -8,30 +8,27 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use ringpost_model::{AttemptId, LaneId, Timestamp};
+use ringpost_model::{LaneId, Timestamp};
 use tokio::sync::{Notify, mpsc};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use uuid::Uuid;
 
-use crate::classify::classify;
 use crate::client::{Clock, Transport};
-use crate::exchange::Exchange;
 use crate::job::Job;
-use crate::request::request;
-use crate::schedule::{Next, Tried, schedule};
+use crate::schedule::Next;
 use crate::stats::{Counters, Stats};
 
 mod config;
 mod core;
+mod flight;
 mod gate;
 mod key;
 mod pace;
 mod report;
 
 pub use self::config::Config;
-use self::core::{Core, Effects, No, Start};
+use self::core::{Back, Core, Effects, No, Start};
 pub use self::gate::{Gate, Share};
 pub use self::key::{LaneKey, Origin};
 pub use self::report::{Finished, Refusal, Refused, Report};
@@ -57,8 +54,8 @@ struct Inner {
     ended: Notify,
     tasks: TaskTracker,
     stop: CancellationToken,
-    /// Jobs in flight when the time to drain was over.
-    cut_short: Mutex<Vec<Arc<Job>>>,
+    /// Jobs whose end was not told when the time to drain was over.
+    untold: Mutex<Vec<Arc<Job>>>,
 }
 
 impl std::fmt::Debug for Lanes {
@@ -88,7 +85,7 @@ impl Lanes {
             ended: Notify::new(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
-            cut_short: Mutex::default(),
+            untold: Mutex::default(),
             core: Mutex::new(Core::new(config)),
         };
         let lanes = Self(Arc::new(inner));
@@ -167,12 +164,11 @@ impl Lanes {
         let inner = &*self.0;
         let mut jobs = inner.core().close();
         inner.tasks.close();
-        let in_time = timeout(grace, inner.idle()).await.is_ok();
+        // In time or not makes no difference: what was not told is given back.
+        let _ = timeout(grace, inner.idle()).await;
         inner.stop.cancel();
         inner.tasks.wait().await;
-        if !in_time {
-            jobs.append(&mut inner.cut_short.lock().unwrap_or_else(PoisonError::into_inner));
-        }
+        jobs.append(&mut inner.untold());
         jobs
     }
 }
@@ -210,79 +206,36 @@ impl Inner {
 
     fn start(self: &Arc<Self>, starts: Vec<Start>) {
         for Start { lane, job } in starts {
-            let (inner, stopped) = (self.clone(), self.clone());
-            self.tasks.spawn(async move {
-                let cut_short = job.clone();
-                tokio::select! {
-                    // What has ended is told, also where the time to drain is over at the same moment.
-                    biased;
-                    () = inner.clone().run(lane, job) => {}
-                    () = stopped.stop.cancelled() => {
-                        stopped.cut_short.lock().unwrap_or_else(PoisonError::into_inner).push(cut_short);
-                    }
-                }
-            });
+            self.tasks.spawn(flight::fly(self.clone(), lane, job));
         }
-    }
-
-    /// One try, from its start to its report.
-    async fn run(self: Arc<Self>, lane: LaneId, job: Arc<Job>) {
-        let attempt = new_attempt((self.clock)());
-        self.report(Report::Started { job: job.clone(), lane, attempt }).await;
-        let (exchange, overdue) = self.exchange(lane, &job, attempt).await;
-        let outcome = classify(&job.trigger, &exchange);
-        let (started, ended) = (exchange.started, exchange.ended);
-        let tried = Tried { before: job.tries, started, ended, last: job.last };
-        let mut next = schedule(&job.trigger, &outcome, tried, self.max_hold);
-        let again = matches!(next, Next::Retry { .. } | Next::Wait { .. });
-        if again && self.core().superseded(&job) {
-            next = Next::Superseded;
-        }
-        self.counters.finished(outcome.class, exchange.took);
-        let pause = outcome.pause;
-        let finished = Finished { job: job.clone(), lane, exchange, outcome, next, overdue };
-        // The seat is given up after the report is taken: who takes reports slowly slows the lanes.
-        self.report(Report::Finished(Box::new(finished))).await;
-        let effects = self.with_core(|core| core.finished(Instant::now(), lane, &job, pause));
-        self.carry_out(effects).await;
-        self.ended.notify_one();
-    }
-
-    async fn exchange(&self, lane: LaneId, job: &Arc<Job>, attempt: AttemptId) -> (Exchange, bool) {
-        let now = (self.clock)();
-        let request = match request(job, attempt, now) {
-            Ok(request) => request,
-            Err(error) => return (Exchange::unsendable(job, attempt, now, &error), false),
-        };
-        let mut sending = self.transport.send(request);
-        tokio::select! {
-            biased;
-            exchange = &mut sending => return (exchange, false),
-            () = sleep(self.handoff) => {}
-        }
-        self.counters.overdue();
-        let until = plus(now, self.lease);
-        let overdue = self.report(Report::Overdue { job: job.clone(), lane, attempt, until });
-        // Together: the exchange goes on, and its deadline holds, while the report waits to be taken.
-        let (exchange, ()) = tokio::join!(sending, overdue);
-        (exchange, true)
     }
 
     async fn carry_out(self: &Arc<Self>, effects: Effects) {
         self.start(effects.starts);
-        for back in effects.back {
-            let due = plus((self.clock)(), back.pause);
-            let wait = Next::Wait { until: due, used: back.job.tries.used };
-            let next = if back.superseded { Next::Superseded } else { wait };
+        for Back { lane, job, pause, superseded } in effects.back {
+            let due = plus((self.clock)(), pause);
+            let wait = Next::Wait { until: due, used: job.tries.used };
+            let next = if superseded { Next::Superseded } else { wait };
             self.counters.back();
-            self.report(Report::Back { job: back.job, lane: back.lane, next }).await;
+            if !self.tell(Report::Back { job: job.clone(), lane, next }).await {
+                self.untold().push(job);
+            }
         }
     }
 
-    /// Nobody taking reports any more is the end of the process, not of a delivery: it was not reported, so it
-    /// is still owed.
-    async fn report(&self, report: Report) {
-        let _ = self.reports.send(report).await;
+    /// Whether it was told before the time to drain was over. Nobody taking reports any more is the end of the
+    /// process, not of a delivery: it was not reported, so it is still owed.
+    async fn tell(&self, report: Report) -> bool {
+        tokio::select! {
+            // What can be told is told, also when the time is over at the same moment.
+            biased;
+            _ = self.reports.send(report) => true,
+            () = self.stop.cancelled() => false,
+        }
+    }
+
+    fn untold(&self) -> MutexGuard<'_, Vec<Arc<Job>>> {
+        self.untold.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Until nothing is in flight.
@@ -320,12 +273,6 @@ async fn keep_time(inner: Arc<Inner>) {
             sweep = now + regular;
         }
     }
-}
-
-fn new_attempt(now: Timestamp) -> AttemptId {
-    let micros = u64::try_from(now.micros()).unwrap_or_default();
-    let nanos = u32::try_from(micros % 1_000_000 * 1_000).unwrap_or_default();
-    AttemptId(Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, micros / 1_000_000, nanos)))
 }
 
 fn plus(time: Timestamp, duration: Duration) -> Timestamp {

@@ -1,127 +1,20 @@
 //! Lanes in a runtime whose time is paused, with receivers that are no sockets.
 
-use std::collections::HashMap;
-
-use futures_util::future::BoxFuture;
 use ringpost_model::TriggerId;
 use serde_json::{Value, json};
+use tokio::time::sleep;
+use uuid::Uuid;
 
 use super::*;
 use crate::classify::Class;
-use crate::exchange::{Answer, Failure, FailureKind, Phase};
-use crate::request::Request;
 use crate::samples;
 use crate::schedule::Tries;
 
-const MS: Duration = Duration::from_millis(1);
-const SECOND: Duration = Duration::from_secs(1);
+mod gates;
+mod shares;
+mod world;
 
-/// What a receiver does with every request.
-#[derive(Debug, Clone, Copy)]
-enum Does {
-    Answer(u16, Duration),
-    Throttle(&'static str),
-    /// Until the deadline.
-    Hang,
-}
-
-/// Receivers by path, and when each got its requests.
-struct World {
-    does: HashMap<&'static str, Does>,
-    clock: Clock,
-    begin: Instant,
-    got: Mutex<Vec<(String, Duration)>>,
-}
-
-impl World {
-    fn of(does: &[(&'static str, Does)]) -> Arc<Self> {
-        let begin = Instant::now();
-        let clock: Clock = Arc::new(move || plus(samples::now(), begin.elapsed()));
-        Arc::new(Self { does: does.iter().copied().collect(), clock, begin, got: Mutex::default() })
-    }
-
-    fn lanes(self: &Arc<Self>, config: Config) -> (Lanes, mpsc::Receiver<Report>) {
-        Lanes::new(config, self.clone(), self.clock.clone())
-    }
-
-    /// When the receiver of this path got its requests.
-    fn got(&self, path: &str) -> Vec<u128> {
-        let got = self.got.lock().unwrap();
-        got.iter().filter(|(to, _)| to == path).map(|(_, at)| at.as_millis()).collect()
-    }
-}
-
-impl Transport for World {
-    fn send(&self, request: Request) -> BoxFuture<'static, Exchange> {
-        let path = request.url.path().to_owned();
-        self.got.lock().unwrap().push((path.clone(), self.begin.elapsed()));
-        let (does, clock) = (self.does[path.as_str()], self.clock.clone());
-        Box::pin(async move {
-            let begun = Instant::now();
-            let mut exchange = Exchange::of(&request, clock());
-            let (status, latency, header) = match does {
-                Does::Answer(status, latency) => (Some(status), latency, None),
-                Does::Throttle(after) => (Some(429), MS, Some(("retry-after".to_owned(), after.to_owned()))),
-                Does::Hang => (None, SECOND * 10, None),
-            };
-            sleep(latency).await;
-            let headers = header.into_iter().collect();
-            exchange.answer =
-                status.map(|status| Answer { status, headers, body: String::new(), body_cut: false });
-            let late = Failure { kind: FailureKind::Timeout(Phase::Answer), text: String::new() };
-            exchange.failure = status.is_none().then_some(late);
-            exchange.ended = clock();
-            exchange.took = begun.elapsed();
-            exchange
-        })
-    }
-}
-
-fn call(path: &str, session: u128, keys: Value) -> Job {
-    let url = format!("https://h.example{path}");
-    samples::job_of(samples::trigger(&url, keys), samples::delivery_of(session))
-}
-
-/// A report in one line: what, of which session, and when it is told.
-fn line(world: &World, report: &Report) -> String {
-    let at = world.begin.elapsed().as_millis();
-    let of = |job: &Job| job.delivery.session.0.as_u128();
-    match report {
-        Report::Started { job, .. } => format!("{at} started {}", of(job)),
-        Report::Overdue { job, until, .. } => {
-            format!("{at} overdue {} until {}", of(job), millis(*until))
-        }
-        Report::Back { job, next, .. } => format!("{at} back {} {}", of(job), told(*next)),
-        Report::Finished(finished) => {
-            let overdue = if finished.overdue { " overdue" } else { "" };
-            let class = finished.outcome.class.name();
-            format!("{at} finished {} {class} {}{overdue}", of(&finished.job), told(finished.next))
-        }
-    }
-}
-
-fn told(next: Next) -> String {
-    match next {
-        Next::Retry { at, used } => format!("retry at {} used {used}", millis(at)),
-        Next::Wait { until, used } => format!("wait until {} used {used}", millis(until)),
-        other => format!("{other:?}").to_lowercase(),
-    }
-}
-
-/// Milliseconds since the begin.
-fn millis(time: Timestamp) -> i64 {
-    (time.micros() - samples::now().micros()) / 1_000
-}
-
-/// Takes reports for so long.
-async fn take(world: &World, reports: &mut mpsc::Receiver<Report>, time: Duration) -> Vec<String> {
-    let end = Instant::now() + time;
-    let mut lines = Vec::new();
-    while let Ok(Some(report)) = tokio::time::timeout_at(end, reports.recv()).await {
-        lines.push(line(world, &report));
-    }
-    lines
-}
+use self::world::{Does, MS, SECOND, World, call, millis, take};
 
 /// The reports of one job.
 async fn told_of(does: Does, keys: Value) -> Vec<String> {
