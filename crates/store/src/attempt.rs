@@ -19,6 +19,8 @@ const ROWS: usize = 16;
 const COLUMNS: usize = 17;
 /// Beyond so many owners one search over all of them is made, instead of one for each.
 const ARMS: usize = 100;
+/// No try takes longer, in microseconds: its deadline is some seconds.
+const LONGEST_TRY: i64 = 600_000_000;
 /// Everything but the exchange: lists do not read bodies.
 const LISTED: &str = "SELECT id, delivery, owner, trigger_id, session, rev, number, queued, started, ended, class, \
     ok, last, status, error, address FROM attempts";
@@ -163,6 +165,27 @@ impl Store {
             source: std::sync::Arc::new(error),
         })?;
         Ok(Some(StoredAttempt { attempt, exchange }))
+    }
+
+    /// How many tries of a trigger have failed (ended without having delivered) since then. To switch off triggers by:
+    /// shared by all processes, and known after a restart. What is not settled yet is not counted.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn failed_tries(&self, trigger: TriggerId, since: Timestamp) -> Result<u64, Error> {
+        const WHAT: &str = "count failed tries";
+        // By when they started, at the earliest.
+        let begun = since.plus_micros(-LONGEST_TRY);
+        let mut failed = 0;
+        for day in self.inner.days.list(WHAT)?.into_iter().rev().take_while(|day| day.end() > begun) {
+            let Some(database) = self.inner.days.find(WHAT, day).await? else { continue };
+            let sql =
+                "SELECT count(*) FROM attempts WHERE trigger_id = ? AND ok = 0 AND id >= ? AND ended >= ?";
+            let query = sqlx::query_scalar::<_, i64>(sql).bind(trigger.0.as_bytes().as_slice());
+            let query = query.bind(first_id(begun).to_vec()).bind(since.micros());
+            failed += query.fetch_one(&database.readers).await.map_err(doing(WHAT))? as u64;
+        }
+        Ok(failed)
     }
 
     /// Attempts and endings of days: which of these deliveries are over, as far as the log knows.

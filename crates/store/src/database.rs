@@ -1,7 +1,6 @@
 //! How a file is opened: one writer, some readers, the tables of this version.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::Row;
@@ -10,7 +9,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions, Transaction};
 
-use crate::error::OpenError;
+use crate::error::{OpenError, opening};
 
 /// For how long a writer waits for another process (`apply` beside `serve`).
 const BUSY: Duration = Duration::from_secs(5);
@@ -28,8 +27,7 @@ impl Database {
     pub(crate) async fn open(path: &Path, readers: u32, steps: &[&'static str]) -> Result<Self, OpenError> {
         let file = path.display().to_string();
         let writer = pool(1).connect_with(options(path)).await;
-        let writer =
-            writer.map_err(|source| OpenError::File { file: file.clone(), source: Arc::new(source) })?;
+        let writer = writer.map_err(opening(&file))?;
         migrate(&writer, &file, steps).await?;
         let reading = options(path).pragma("query_only", "ON");
         Ok(Self { writer, readers: pool(readers).connect_lazy_with(reading) })
@@ -78,7 +76,7 @@ fn options(path: &Path) -> SqliteConnectOptions {
 
 /// Forward only, all in one transaction, so that two processes that start together do it once.
 async fn migrate(writer: &SqlitePool, file: &str, steps: &[&'static str]) -> Result<(), OpenError> {
-    let failed = |source| OpenError::File { file: file.to_owned(), source: Arc::new(source) };
+    let failed = opening(file);
     let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
     let row = sqlx::query("PRAGMA user_version").fetch_one(&mut *transaction).await.map_err(failed)?;
     let found: i64 = row.get(0);

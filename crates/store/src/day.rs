@@ -50,7 +50,7 @@ impl Day {
         Timestamp::parse(&format!("{date}T00:00:00Z")).ok().map(Self::of)
     }
 
-    fn file(self) -> String {
+    pub(crate) fn file(self) -> String {
         format!("attempts-{self}.db")
     }
 }
@@ -81,7 +81,7 @@ impl Days {
             return Ok(Arc::clone(database));
         }
         let database = Database::open(&self.folder.join(day.file()), READERS, &STEPS).await;
-        let database = database.map_err(|source| Error::Database { what, source: Arc::new(source) })?;
+        let database = database.map_err(|source| Error::open(what, source))?;
         let database = Arc::new(database);
         open.insert(day, Arc::clone(&database));
         Ok(database)
@@ -97,7 +97,7 @@ impl Days {
 
     /// Every day with a file, oldest first.
     pub(crate) fn list(&self, what: &'static str) -> Result<Vec<Day>, Error> {
-        let failed = |source: std::io::Error| Error::Database { what, source: Arc::new(source) };
+        let failed = |error| Error::io(what, error);
         let mut days = Vec::new();
         for entry in std::fs::read_dir(&self.folder).map_err(failed)? {
             let name = entry.map_err(failed)?.file_name();
@@ -119,7 +119,7 @@ impl Days {
             name.push(suffix);
             match std::fs::remove_file(&name) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(Error::Database { what, source: Arc::new(error) });
+                    return Err(Error::io(what, error));
                 }
                 _ => {}
             }

@@ -6,19 +6,25 @@
 //! of the same trigger and session is owed). A newer revision takes the place of an owed older one that is not in
 //! flight.
 
+mod aside;
+mod claim;
+mod prepare;
 mod strand;
 
 use std::collections::HashSet;
 
 use ringpost_model::{Delivery, DeliveryId, LaneId, SessionId, TenantId, Text, Timestamp, TriggerId};
-use sqlx::sqlite::{Sqlite, SqliteConnection, SqliteRow};
+use sqlx::sqlite::{Sqlite, SqliteRow};
 use sqlx::{QueryBuilder, Row};
 
 use crate::attempt::push_in;
 use crate::columns::{Columns, read_delivery};
-use crate::ending::{Ended, Ending};
 use crate::error::{Error, doing};
+use crate::rows::{Rows, Unreadable};
 use crate::store::Store;
+
+pub use aside::Damaged;
+pub use prepare::{Content, Prepared};
 
 pub(crate) use strand::{delete, put};
 
@@ -68,102 +74,11 @@ pub struct DebtFilter {
 }
 
 impl Store {
-    /// Leases the oldest due debts of a lane to `owner` until `until`: nobody else gets them before. None of a lane
-    /// that is paused.
-    ///
-    /// # Errors
-    /// The store cannot be written.
-    pub async fn claim(
-        &self,
-        lane: LaneId,
-        owner: &str,
-        now: Timestamp,
-        limit: usize,
-        until: Timestamp,
-    ) -> Result<Vec<Debt>, Error> {
-        const WHAT: &str = "claim debts";
-        let timer = self.inner.metrics.write_seconds.with_label_values(&["claim"]).start_timer();
-        let mut write = self.begin(WHAT).await?;
-        let found = due(&mut write, lane, now, limit).await.map_err(doing(WHAT))?;
-        let (mut claimed, mut superseded) = (Vec::new(), Vec::new());
-        for mut debt in found {
-            if strand::has_newer(&mut write, &debt.delivery).await.map_err(doing(WHAT))? {
-                superseded.push(strand::superseded(debt.delivery, now));
-                continue;
-            }
-            let sql = "UPDATE debts SET lease_owner = ?, due = ? WHERE delivery = ?";
-            let query = sqlx::query(sql).bind(owner).bind(until.micros());
-            let query = query.bind(debt.delivery.id.0.as_bytes().as_slice());
-            query.execute(&mut *write).await.map_err(doing(WHAT))?;
-            debt.leased_until = Some(until);
-            claimed.push(debt);
-        }
-        self.write_log(WHAT, &[], &superseded).await?;
-        for ended in &superseded {
-            delete(&mut write, &ended.delivery, owner, now).await.map_err(doing(WHAT))?;
-        }
-        write.commit().await.map_err(doing(WHAT))?;
-        timer.observe_duration();
-        Ok(claimed)
-    }
-
-    /// Makes leases of `owner` last until then. Returns how many were still its own.
-    ///
-    /// # Errors
-    /// The store cannot be written.
-    pub async fn renew(
-        &self,
-        owner: &str,
-        deliveries: &[DeliveryId],
-        until: Timestamp,
-    ) -> Result<u64, Error> {
-        const WHAT: &str = "renew leases";
-        let mut write = self.begin(WHAT).await?;
-        let mut renewed = 0;
-        for delivery in deliveries {
-            let query = sqlx::query("UPDATE debts SET due = ? WHERE delivery = ? AND lease_owner = ?");
-            let query = query.bind(until.micros()).bind(delivery.0.as_bytes().as_slice()).bind(owner);
-            renewed += query.execute(&mut *write).await.map_err(doing(WHAT))?.rows_affected();
-        }
-        write.commit().await.map_err(doing(WHAT))?;
-        Ok(renewed)
-    }
-
-    /// Ends up to `limit` debts of triggers that are disabled or removed, but for those in flight. To be called
-    /// after such a change, and now and then, for what was in flight then. Returns what has ended.
-    ///
-    /// # Errors
-    /// The store cannot be written.
-    pub async fn cancel_debts(&self, now: Timestamp, limit: usize) -> Result<Vec<Ended>, Error> {
-        const WHAT: &str = "cancel debts";
-        let mut write = self.begin(WHAT).await?;
-        // CROSS JOIN keeps the order written: from the few triggers that are off to their debts.
-        let sql =
-            "SELECT d.* FROM (SELECT o.trigger_id FROM owed o LEFT JOIN triggers t ON t.id = o.trigger_id
-                WHERE coalesce(t.off, 1) = 1) gone
-            CROSS JOIN debts d ON d.trigger_id = gone.trigger_id
-            WHERE d.lease_owner IS NULL OR d.due <= ? LIMIT ?";
-        let query = sqlx::query(sql).bind(now.micros()).bind(limit as i64);
-        let rows = query.fetch_all(&mut *write).await.map_err(doing(WHAT))?;
-        let mut ended = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let delivery = read(row).map_err(doing(WHAT))?.delivery;
-            let reason = "the trigger was disabled or removed".into();
-            ended.push(Ended { delivery, ending: Ending::Cancelled, reason, at: now });
-        }
-        self.write_log(WHAT, &[], &ended).await?;
-        for one in &ended {
-            delete(&mut write, &one.delivery, "", now).await.map_err(doing(WHAT))?;
-        }
-        write.commit().await.map_err(doing(WHAT))?;
-        Ok(ended)
-    }
-
     /// Debts, oldest first.
     ///
     /// # Errors
     /// The store cannot be read.
-    pub async fn debts(&self, filter: &DebtFilter, limit: usize) -> Result<Vec<Debt>, Error> {
+    pub async fn debts(&self, filter: &DebtFilter, limit: usize) -> Result<Rows<Debt>, Error> {
         const WHAT: &str = "list debts";
         let mut query = QueryBuilder::<Sqlite>::new("SELECT * FROM debts WHERE ");
         if filter.owners.is_empty() {
@@ -179,7 +94,8 @@ impl Store {
         }
         query.push(" ORDER BY seq LIMIT ").push_bind(limit as i64);
         let rows = query.build().fetch_all(self.readers()).await.map_err(doing(WHAT))?;
-        rows.iter().map(read).collect::<sqlx::Result<_>>().map_err(doing(WHAT))
+        let name = |row: &SqliteRow| format!("debt {}", row.try_get::<i64, _>("seq").unwrap_or_default());
+        Ok(rows.iter().map(|row| read(row).map_err(|e| Unreadable::new(WHAT, name(row), e))).collect())
     }
 
     /// How much is owed, by trigger: for limits and pages. Counted as it comes and goes, so cheap.
@@ -188,13 +104,16 @@ impl Store {
     /// The store cannot be read.
     pub async fn owed_counts(&self) -> Result<Vec<OwedCount>, Error> {
         const WHAT: &str = "count debts";
-        let query = sqlx::query("SELECT trigger_id, owner, count FROM owed ORDER BY trigger_id");
+        let query = sqlx::query(
+            "SELECT trigger_id, min(owner) AS owner, sum(count) AS count FROM owed GROUP BY trigger_id",
+        );
         let rows = query.fetch_all(self.readers()).await.map_err(doing(WHAT))?;
         let read = |row: &SqliteRow| {
             let (trigger, owner) = (TriggerId(row.uuid("trigger_id")?), TenantId(row.uuid("owner")?));
-            Ok(OwedCount { trigger, owner, debts: row.try_get::<i64, _>("count")? as u64 })
+            Ok::<_, sqlx::Error>(OwedCount { trigger, owner, debts: row.try_get::<i64, _>("count")? as u64 })
         };
-        rows.iter().map(read).collect::<sqlx::Result<_>>().map_err(doing(WHAT))
+        // Counts of a trigger that cannot be read limit nobody else's.
+        Ok(rows.iter().filter_map(|row| read(row).ok()).collect())
     }
 
     /// Which of these deliveries need nothing more: they are over, or owed. For a start after a crash. `since` is
@@ -213,6 +132,8 @@ impl Store {
         for some in deliveries.chunks(500) {
             let mut query = QueryBuilder::<Sqlite>::new("SELECT delivery FROM debts WHERE ");
             push_in(&mut query, "delivery", some.iter().map(|delivery| delivery.id.0));
+            query.push(" UNION ALL SELECT delivery FROM spent WHERE ");
+            push_in(&mut query, "delivery", some.iter().map(|delivery| delivery.id.0));
             for row in query.build().fetch_all(self.readers()).await.map_err(doing(WHAT))? {
                 known.insert(DeliveryId(row.uuid("delivery").map_err(doing(WHAT))?));
             }
@@ -222,30 +143,25 @@ impl Store {
     }
 }
 
-async fn due(
-    from: &mut SqliteConnection,
-    lane: LaneId,
-    now: Timestamp,
-    limit: usize,
-) -> sqlx::Result<Vec<Debt>> {
-    let sql = "SELECT * FROM debts WHERE lane = ?1 AND held = 0 AND behind = 0 AND due <= ?2
-        AND NOT EXISTS (SELECT 1 FROM lanes WHERE lane = ?1 AND paused_until > ?2) ORDER BY due, seq LIMIT ?3";
-    let query = sqlx::query(sql).bind(lane.0.as_bytes().as_slice()).bind(now.micros()).bind(limit as i64);
-    query.fetch_all(from).await?.iter().map(read).collect()
-}
-
+/// A row of `debts`.
 fn read(row: &SqliteRow) -> sqlx::Result<Debt> {
     let leased: Option<&str> = row.try_get("lease_owner")?;
-    let due = row.time("due")?;
+    let debt = read_unleased(row)?;
+    let leased_until = leased.map(|_| debt.due);
+    Ok(Debt { leased_until, ..debt })
+}
+
+/// What `debts` and `spent` have in common.
+pub(crate) fn read_unleased(row: &SqliteRow) -> sqlx::Result<Debt> {
     Ok(Debt {
         delivery: read_delivery(row)?,
         lane: LaneId(row.uuid("lane")?),
-        due,
+        due: row.time("due")?,
         attempts: row.try_get("attempts")?,
         tries: row.try_get("tries")?,
         queued: row.time("queued")?,
         first_try: row.time_if_any("first_try")?,
         reason: row.try_get::<&str, _>("reason")?.into(),
-        leased_until: leased.map(|_| due),
+        leased_until: None,
     })
 }

@@ -1,12 +1,13 @@
 //! Deliveries that are over without having been delivered: in the log of their day, to be shown and replayed.
 
-use ringpost_model::{Delivery, SessionId, TenantId, Text, Timestamp, TriggerId};
+use ringpost_model::{Delivery, DeliveryId, SessionId, TenantId, Text, Timestamp, TriggerId};
 use sqlx::sqlite::{Sqlite, SqliteConnection, SqliteRow};
 use sqlx::{QueryBuilder, Row};
 
 use crate::attempt::push_in;
 use crate::columns::{Columns, read_delivery, undecodable};
 use crate::error::{Error, doing};
+use crate::rows::{Rows, Unreadable};
 use crate::store::Store;
 
 /// A delivery that is over.
@@ -79,11 +80,11 @@ impl Store {
     ///
     /// # Errors
     /// The store cannot be read.
-    pub async fn endings(&self, filter: &EndingFilter, limit: usize) -> Result<Vec<Ended>, Error> {
+    pub async fn endings(&self, filter: &EndingFilter, limit: usize) -> Result<Rows<Ended>, Error> {
         const WHAT: &str = "list deliveries that are over";
-        let mut found = Vec::new();
+        let mut found = Rows::new();
         for day in self.inner.days.list(WHAT)?.into_iter().rev() {
-            if found.len() == limit {
+            if found.len() >= limit {
                 break;
             }
             let later = filter.to.is_some_and(|to| day.start() >= to);
@@ -94,7 +95,7 @@ impl Store {
             let Some(database) = self.inner.days.find(WHAT, day).await? else { continue };
             let mut query = filter.query(limit - found.len());
             for row in query.build().fetch_all(&database.readers).await.map_err(doing(WHAT))? {
-                found.push(read(&row).map_err(doing(WHAT))?);
+                found.push(read(&row).map_err(|error| Unreadable::new(WHAT, name(&row), error)));
             }
         }
         Ok(found)
@@ -151,6 +152,19 @@ pub(crate) async fn insert(to: &mut SqliteConnection, endings: &[&Ended]) -> sql
             .bind(&*ended.reason)
             .bind(ended.at.micros());
         query.execute(&mut *to).await?;
+    }
+    Ok(())
+}
+
+fn name(row: &SqliteRow) -> String {
+    row.uuid("delivery").map_or_else(|_| "an ending".to_owned(), |id| format!("the ending of {id}"))
+}
+
+/// These deliveries are owed again, or were delivered after all.
+pub(crate) async fn take_back(to: &mut SqliteConnection, deliveries: &[DeliveryId]) -> sqlx::Result<()> {
+    for delivery in deliveries {
+        let query = sqlx::query("DELETE FROM endings WHERE delivery = ?");
+        query.bind(delivery.0.as_bytes().as_slice()).execute(&mut *to).await?;
     }
     Ok(())
 }

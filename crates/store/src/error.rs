@@ -1,5 +1,6 @@
 //! What can go wrong, and whether trying again helps.
 
+use std::io;
 use std::sync::Arc;
 
 use crate::KeyId;
@@ -22,9 +23,9 @@ pub enum OpenError {
     File {
         /// Which file.
         file: String,
-        /// Why.
+        /// Why, and what to do.
         #[source]
-        source: Arc<dyn std::error::Error + Send + Sync>,
+        source: Box<Error>,
     },
     /// Written by a later version.
     #[error("open {file}: its format is {found}, this version knows {known}; start the newer version again")]
@@ -54,8 +55,8 @@ pub enum OpenError {
 /// Why the store did not do what was asked.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
-    /// The database failed us.
-    #[error("failed to {what}")]
+    /// The database refuses what was asked: a mistake of this program, or the store is closed.
+    #[error("failed to {what}: the database refuses it")]
     Database {
         /// What was attempted.
         what: &'static str,
@@ -68,6 +69,34 @@ pub enum Error {
     Full {
         /// What was attempted.
         what: &'static str,
+    },
+    /// The disk, or what stands in its place, gives an error.
+    #[error("failed to {what}: the disk gives an error; look at the system's log, and try again")]
+    Disk {
+        /// What was attempted.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: Arc<dyn std::error::Error + Send + Sync>,
+    },
+    /// The files, or the disk that they are on, cannot be written.
+    #[error(
+        "failed to {what}: not stored, the store's files are read-only; make them writable and try again"
+    )]
+    ReadOnly {
+        /// What was attempted.
+        what: &'static str,
+    },
+    /// A file is no longer what was written to it.
+    #[error("failed to {what}: {file} is damaged; stop, keep a copy of it, and restore it from a backup")]
+    Corrupt {
+        /// What was attempted.
+        what: &'static str,
+        /// Which file, as far as it is known.
+        file: String,
+        /// Why.
+        #[source]
+        source: Arc<dyn std::error::Error + Send + Sync>,
     },
     /// Another process writes for too long.
     #[error("failed to {what}: not stored, the store is busy; try again")]
@@ -128,21 +157,65 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the same call can succeed later.
+    /// Whether the same call can succeed later: when there is room again, the other process is done, the disk is back
+    /// or writable. A damaged file or row, and a mistake, stay what they are.
     pub fn is_temporary(&self) -> bool {
-        matches!(self, Self::Database { .. } | Self::Full { .. } | Self::Busy { .. })
+        matches!(self, Self::Full { .. } | Self::Busy { .. } | Self::Disk { .. } | Self::ReadOnly { .. })
     }
 
     /// From what the database says.
     pub(crate) fn database(what: &'static str, error: sqlx::Error) -> Self {
-        let code = error.as_database_error().and_then(|error| error.code());
-        match code.as_deref() {
-            // SQLITE_FULL; SQLITE_BUSY and its extended codes.
-            Some("13") => Self::Full { what },
-            Some("5" | "261" | "517") => Self::Busy { what },
-            _ if matches!(error, sqlx::Error::PoolTimedOut) => Self::Busy { what },
+        let code = match &error {
+            sqlx::Error::Database(error) => error.code().and_then(|code| code.parse::<u32>().ok()),
+            sqlx::Error::PoolTimedOut => return Self::Busy { what },
+            sqlx::Error::Io(inner) => return Self::io(what, io::Error::new(inner.kind(), error)),
+            _ => None,
+        };
+        // Extended codes have the plain one in their lowest byte.
+        match code.map(|code| code & 0xff) {
+            // SQLITE_BUSY, _LOCKED, _PROTOCOL (somebody recovers the file).
+            Some(5 | 6 | 15) => Self::Busy { what },
+            Some(8) => Self::ReadOnly { what },
+            Some(13) => Self::Full { what },
+            // SQLITE_NOMEM, _IOERR, _CANTOPEN.
+            Some(7 | 10 | 14) => Self::Disk { what, source: Arc::new(error) },
+            // SQLITE_CORRUPT, _NOTADB.
+            Some(11 | 26) => {
+                Self::Corrupt { what, file: "a file of the store".to_owned(), source: Arc::new(error) }
+            }
             _ => Self::Database { what, source: Arc::new(error) },
         }
+    }
+
+    /// From what the system says of a file.
+    pub(crate) fn io(what: &'static str, error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { what },
+            io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => Self::ReadOnly { what },
+            _ => Self::Disk { what, source: Arc::new(error) },
+        }
+    }
+
+    /// A file that is opened while the store runs.
+    pub(crate) fn open(what: &'static str, error: OpenError) -> Self {
+        match error {
+            OpenError::File { file, source } => match *source {
+                Self::Corrupt { ref source, .. } => Self::Corrupt { what, file, source: Arc::clone(source) },
+                ref other => other.clone(),
+            },
+            other => Self::Database { what, source: Arc::new(other) },
+        }
+    }
+}
+
+/// For `map_err`: a file cannot be opened.
+pub(crate) fn opening(file: &str) -> impl Fn(sqlx::Error) -> OpenError + Copy {
+    move |error| {
+        let mut source = Error::database("open it", error);
+        if let Error::Corrupt { file: damaged, .. } = &mut source {
+            file.clone_into(damaged);
+        }
+        OpenError::File { file: file.to_owned(), source: Box::new(source) }
     }
 }
 

@@ -2,6 +2,8 @@
 //! place without touching the stages, and because the simulated world has one that can fail as asked. Each
 //! method is that of [`Store`] with its name.
 
+mod lanes;
+
 use std::collections::HashSet;
 use std::future::Future;
 
@@ -18,6 +20,8 @@ use crate::lane::LaneDue;
 use crate::settle::{Batch, Settled};
 use crate::store::Store;
 use crate::trigger::{Expect, StoredTrigger};
+
+pub use lanes::LaneLedger;
 
 /// The store, as dispatch, sessions and the intake use it.
 pub trait Ledger: Clone + Send + Sync + 'static {

@@ -1,109 +1,130 @@
-//! Lanes with something to do, and lanes that wait. What makes a lane wait is decided elsewhere; here it is one
-//! row, and none of its debts is touched.
+//! Lanes that are not plain: paused ones, and those whose receiver fails, is down, or was. One row each; none of
+//! their debts is touched. What opens a lane, and what follows a probe, is decided elsewhere.
 
-use ringpost_model::{LaneId, Text, Timestamp, TriggerId};
+mod owed;
+mod rate;
+mod word;
+
+use ringpost_model::{Breaker, LaneId, TenantId, Text, Timestamp};
 use sqlx::Row;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
-use crate::columns::Columns;
+use crate::columns::{Columns, undecodable};
 use crate::error::{Error, doing};
+use crate::rows::{Rows, Unreadable};
 use crate::store::Store;
 
-/// A lane with something to claim, now or later.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LaneDue {
+pub use owed::LaneDue;
+pub use word::LaneWord;
+
+pub(crate) use word::{Told, apply};
+
+/// A lane that is not plain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LaneRow {
     /// Which one.
     pub lane: LaneId,
-    /// When its oldest debt can be claimed.
-    pub due: Timestamp,
+    /// Whose it is; not known of a lane that an operator, or version 1, paused.
+    pub owner: Option<TenantId>,
+    /// Origin and first path segment, for people; may be empty.
+    pub shown: Text,
+    /// What it thinks of its receiver.
+    pub breaker: Breaker,
+    /// A probe is in flight, and nobody else sends one until then.
+    pub probe_until: Option<Timestamp>,
+    /// Nothing is claimed until then; it may have passed.
+    pub paused_until: Option<Timestamp>,
+    /// Why it is paused, for people.
+    pub pause_reason: Text,
+    /// Deliveries that are owed in it.
+    pub owed: u64,
 }
 
-/// Every lane once, by leaps in the index of claims: the number of debts does not matter.
-const OWED: &str = "WITH RECURSIVE leap (lane) AS (
-        SELECT min(lane) FROM debts WHERE held = 0 AND behind = 0
-        UNION ALL
-        SELECT (SELECT min(lane) FROM debts WHERE held = 0 AND behind = 0 AND lane > leap.lane)
-        FROM leap WHERE leap.lane IS NOT NULL
-    )
-    SELECT leap.lane AS lane, max(coalesce(lanes.paused_until, 0),
-        (SELECT min(due) FROM debts WHERE held = 0 AND behind = 0 AND lane = leap.lane)) AS due
-    FROM leap LEFT JOIN lanes ON lanes.lane = leap.lane WHERE leap.lane IS NOT NULL ORDER BY 2, 1";
+const COLUMNS: &str = "SELECT lane, owner, shown, breaker, probe_until, paused_until, pause_reason,
+    (SELECT coalesce(sum(count), 0) FROM owed WHERE owed.lane = lanes.lane) AS owed FROM lanes";
 
 impl Store {
-    /// Every lane with debts that can be claimed now or later, earliest first. The first says when there is
-    /// something to do.
+    /// Every lane that is not plain. They are few.
     ///
     /// # Errors
     /// The store cannot be read.
-    pub async fn lanes_owed(&self) -> Result<Vec<LaneDue>, Error> {
-        const WHAT: &str = "list the lanes with debts";
-        let rows = sqlx::query(OWED).fetch_all(self.readers()).await.map_err(doing(WHAT))?;
-        let read = |row: &sqlx::sqlite::SqliteRow| {
-            Ok(LaneDue { lane: LaneId(row.uuid("lane")?), due: row.time("due")? })
+    pub async fn lanes(&self) -> Result<Rows<LaneRow>, Error> {
+        const WHAT: &str = "list the lanes";
+        let sql = format!("{COLUMNS} ORDER BY lane");
+        // Made of constants only.
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(self.readers()).await;
+        let name = |row: &SqliteRow| match row.uuid("lane") {
+            Ok(lane) => format!("lane {lane}"),
+            Err(_) => "lane".to_owned(),
         };
-        rows.iter().map(read).collect::<sqlx::Result<_>>().map_err(doing(WHAT))
+        let read = |row: &SqliteRow| read(row).map_err(|error| Unreadable::new(WHAT, name(row), error));
+        Ok(rows.map_err(doing(WHAT))?.iter().map(read).collect())
     }
 
-    /// When the next debt can be claimed; none = nothing is owed but to paused triggers.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub async fn next_due(&self) -> Result<Option<Timestamp>, Error> {
-        Ok(self.lanes_owed().await?.first().map(|lane| lane.due))
-    }
-
-    /// Nothing is claimed for a lane until then. A later call replaces an earlier one.
+    /// Nothing is claimed for a lane until then. Of two pauses the one that ends later holds.
     ///
     /// # Errors
     /// The store cannot be written.
     pub async fn pause_lane(&self, lane: LaneId, until: Timestamp, reason: &str) -> Result<(), Error> {
         const WHAT: &str = "pause a lane";
         let mut write = self.begin(WHAT).await?;
-        let sql = "INSERT INTO lanes (lane, paused_until, reason) VALUES (?, ?, ?)
-            ON CONFLICT DO UPDATE SET paused_until = excluded.paused_until, reason = excluded.reason";
-        let query = sqlx::query(sql).bind(lane.0.as_bytes().as_slice()).bind(until.micros()).bind(reason);
-        query.execute(&mut *write).await.map_err(doing(WHAT))?;
+        word::pause(&mut write, lane, None, until, reason).await.map_err(doing(WHAT))?;
         write.commit().await.map_err(doing(WHAT))
     }
 
-    /// A lane goes on at once.
+    /// For operators: a lane goes on at once. Its pause ends; if its receiver is down, the next probe is due now.
     ///
     /// # Errors
     /// The store cannot be written.
-    pub async fn resume_lane(&self, lane: LaneId) -> Result<(), Error> {
+    pub async fn resume_lane(&self, lane: LaneId, now: Timestamp) -> Result<(), Error> {
         const WHAT: &str = "resume a lane";
         let mut write = self.begin(WHAT).await?;
-        let query = sqlx::query("DELETE FROM lanes WHERE lane = ?").bind(lane.0.as_bytes().as_slice());
-        query.execute(&mut *write).await.map_err(doing(WHAT))?;
+        resume(&mut write, lane, now).await.map_err(doing(WHAT))?;
         write.commit().await.map_err(doing(WHAT))
     }
 
-    /// Lanes that wait, with until when and why.
+    /// Lanes that are paused, with until when and why.
     ///
     /// # Errors
     /// The store cannot be read.
     pub async fn paused_lanes(&self, now: Timestamp) -> Result<Vec<(LaneDue, Text)>, Error> {
-        const WHAT: &str = "list the paused lanes";
-        let sql = "SELECT lane, paused_until AS due, reason FROM lanes WHERE paused_until > ? ORDER BY lane";
-        let rows =
-            sqlx::query(sql).bind(now.micros()).fetch_all(self.readers()).await.map_err(doing(WHAT))?;
-        let read = |row: &sqlx::sqlite::SqliteRow| {
-            let lane = LaneDue { lane: LaneId(row.uuid("lane")?), due: row.time("due")? };
-            Ok((lane, row.try_get::<&str, _>("reason")?.into()))
-        };
-        rows.iter().map(read).collect::<sqlx::Result<_>>().map_err(doing(WHAT))
+        let lanes = self.lanes().await?;
+        let paused = lanes.into_iter().filter_map(|row| {
+            let due = row.paused_until.filter(|until| *until > now)?;
+            Some((LaneDue { lane: row.lane, due }, row.pause_reason))
+        });
+        Ok(paused.collect())
     }
+}
 
-    /// A trigger's URL was changed: what is owed goes the new way. Returns how many.
-    ///
-    /// # Errors
-    /// The store cannot be written.
-    pub async fn move_debts(&self, trigger: TriggerId, lane: LaneId) -> Result<u64, Error> {
-        const WHAT: &str = "move debts to another lane";
-        let mut write = self.begin(WHAT).await?;
-        let query = sqlx::query("UPDATE debts SET lane = ?1 WHERE trigger_id = ?2 AND lane <> ?1");
-        let query = query.bind(lane.0.as_bytes().as_slice()).bind(trigger.0.as_bytes().as_slice());
-        let done = query.execute(&mut *write).await.map_err(doing(WHAT))?;
-        write.commit().await.map_err(doing(WHAT))?;
-        Ok(done.rows_affected())
+async fn resume(to: &mut SqliteConnection, lane: LaneId, now: Timestamp) -> sqlx::Result<()> {
+    let id = lane.0.as_bytes().as_slice();
+    let sql = "UPDATE lanes SET paused_until = 0, pause_reason = '', changed = ?2,
+        probe_at = CASE open WHEN 1 THEN ?2 ELSE probe_at END WHERE lane = ?1";
+    sqlx::query(sql).bind(id).bind(now.micros()).execute(&mut *to).await?;
+    // One that cannot be read is probed too, by its columns.
+    if let Some(Ok(Breaker::Open { since, wait, reason, .. })) = word::breaker(to, lane).await? {
+        let breaker = Breaker::Open { since, probe_at: now, wait, reason };
+        let query = sqlx::query("UPDATE lanes SET breaker = ? WHERE lane = ?");
+        query.bind(word::json(&breaker)).bind(id).execute(&mut *to).await?;
     }
+    word::drop_if_plain(to, lane, now).await
+}
+
+fn read(row: &SqliteRow) -> sqlx::Result<LaneRow> {
+    let breaker: Option<&str> = row.try_get("breaker")?;
+    let breaker = breaker.map_or(Ok(Breaker::Healthy), serde_json::from_str);
+    let owner: Option<&[u8]> = row.try_get("owner")?;
+    let owner = owner.map(|_| row.uuid("owner")).transpose()?;
+    let unless_never = |at| Ok::<_, sqlx::Error>(Some(row.time(at)?).filter(|time| time.micros() != 0));
+    Ok(LaneRow {
+        lane: LaneId(row.uuid("lane")?),
+        owner: owner.map(TenantId),
+        shown: row.try_get::<&str, _>("shown")?.into(),
+        breaker: breaker.map_err(|error| undecodable("breaker", error))?,
+        probe_until: unless_never("probe_until")?,
+        paused_until: unless_never("paused_until")?,
+        pause_reason: row.try_get::<&str, _>("pause_reason")?.into(),
+        owed: row.try_get::<i64, _>("owed")? as u64,
+    })
 }

@@ -5,6 +5,7 @@
 //! outcome means is said by its callers.
 
 mod attempt;
+mod backup;
 mod change;
 mod columns;
 mod database;
@@ -18,28 +19,33 @@ mod face;
 mod ingest_token;
 mod lane;
 mod metrics;
+mod notice;
 mod pbx;
 mod retention;
+mod rows;
 mod secret;
 mod session;
 mod settle;
+mod spent;
 mod store;
 mod tenant;
 mod trigger;
 
 pub use attempt::{Attempt, AttemptFilter, Exchange, StoredAttempt};
+pub use backup::BackupFile;
 pub use change::{Change, Kind, Written};
 pub use dead_letter::{
     DeadLetter, DeadLetterFilter, DeadLetterId, KEPT_BYTES, StoredDeadLetter, WHOLE_BYTES,
 };
-pub use debt::{Debt, DebtFilter, OwedCount};
+pub use debt::{Content, Damaged, Debt, DebtFilter, OwedCount, Prepared};
 pub use ending::{Ended, Ending, EndingFilter};
 pub use error::{Error, OpenError};
-pub use face::Ledger;
+pub use face::{LaneLedger, Ledger};
 pub use ingest_token::{IngestToken, TokenId, new_token};
-pub use lane::LaneDue;
+pub use lane::{LaneDue, LaneRow, LaneWord};
 pub use metrics::{Metrics, Stats};
 pub use retention::{Dropped, Keep};
+pub use rows::{Rows, Unreadable};
 pub use secret::{Key, KeyError, KeyId, Keyring, SecretError};
 pub use session::{CallOutcome, NewSession, Session, SessionCursor, SessionFilter, StoredSession};
 pub use settle::{Batch, Settled};

@@ -26,6 +26,10 @@ pub struct Stats {
     pub held: u64,
     /// Dead letters that were not replayed.
     pub dead_letters: u64,
+    /// Deliveries that failed, and come back if their receiver turns out to be down.
+    pub spent: u64,
+    /// Rows that could not be read and were taken out of the way.
+    pub damaged: u64,
 }
 
 impl Metrics {
@@ -61,14 +65,19 @@ impl Store {
     pub async fn stats(&self) -> Result<Stats, Error> {
         let sql = "SELECT (SELECT coalesce(sum(count), 0) FROM owed), (SELECT min(due) FROM debts),
             (SELECT coalesce(sum(count), 0) FROM owed o JOIN triggers t ON t.id = o.trigger_id WHERE t.held = 1),
-            (SELECT count(*) FROM dead_letters WHERE replayed IS NULL)";
-        let row = sqlx::query_as::<_, (i64, Option<i64>, i64, i64)>(sql).fetch_one(self.readers()).await;
-        let (debts, oldest_due, held, dead_letters) = row.map_err(doing("count what is owed"))?;
+            (SELECT count(*) FROM dead_letters WHERE replayed IS NULL), (SELECT count(*) FROM spent),
+            (SELECT count(*) FROM damaged)";
+        let query = sqlx::query_as::<_, (i64, Option<i64>, i64, i64, i64, i64)>(sql);
+        let row = query.fetch_one(self.readers()).await;
+        let (debts, oldest_due, held, dead_letters, spent, damaged) =
+            row.map_err(doing("count what is owed"))?;
         Ok(Stats {
             debts: debts as u64,
             oldest_due: oldest_due.map(Timestamp::from_micros),
             held: held as u64,
             dead_letters: dead_letters as u64,
+            spent: spent as u64,
+            damaged: damaged as u64,
         })
     }
 }

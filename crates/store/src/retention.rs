@@ -11,6 +11,19 @@ use crate::store::Store;
 /// Rows of one transaction: few enough that dispatch does not notice.
 const STEP: i64 = 1_000;
 
+const SPENT: &str = "DELETE FROM spent WHERE seq IN (SELECT seq FROM spent WHERE failed < ? LIMIT ?)";
+/// Not what is owed for one: it is rendered from it.
+const NOTICES: &str = "DELETE FROM notices WHERE rowid IN (SELECT rowid FROM notices n WHERE at < ?
+    AND NOT EXISTS (SELECT 1 FROM debts d WHERE d.session = n.id) LIMIT ?)";
+const PLAIN_LANES: &str = "DELETE FROM lanes WHERE lane IN
+    (SELECT lane FROM lanes WHERE breaker IS NULL AND paused_until < ? LIMIT ?)";
+/// Nothing goes that way any more.
+const FORGOTTEN_LANES: &str =
+    "DELETE FROM lanes WHERE lane IN (SELECT lane FROM lanes WHERE max(changed, paused_until) < ?
+    AND NOT EXISTS (SELECT 1 FROM owed WHERE owed.lane = lanes.lane) LIMIT ?)";
+const SHARES: &str = "DELETE FROM lane_shares WHERE (lane, owner) IN
+    (SELECT lane, owner FROM lane_shares WHERE until < ? LIMIT ?)";
+
 /// How long what is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Keep {
@@ -20,6 +33,8 @@ pub struct Keep {
     pub sessions: Duration,
     /// Dead letters, after they were received. 30 days.
     pub dead_letters: Duration,
+    /// Deliveries that failed, and come back if their receiver turns out to be down: as long as one is held. 24 h.
+    pub spent: Duration,
 }
 
 /// What has gone.
@@ -31,6 +46,8 @@ pub struct Dropped {
     pub sessions: u64,
     /// Dead letters.
     pub dead_letters: u64,
+    /// Notices.
+    pub notices: u64,
     /// Versions of triggers that nothing refers to any more.
     pub trigger_versions: u64,
 }
@@ -38,7 +55,7 @@ pub struct Dropped {
 impl Default for Keep {
     fn default() -> Self {
         let days = |days: u64| Duration::from_secs(days * 86_400);
-        Self { attempts: days(14), sessions: days(400), dead_letters: days(30) }
+        Self { attempts: days(14), sessions: days(400), dead_letters: days(30), spent: days(1) }
     }
 }
 
@@ -60,8 +77,11 @@ impl Store {
             (SELECT id FROM dead_letters WHERE received < ? ORDER BY received LIMIT ?)";
         dropped.dead_letters = self.drop_rows(letters, before(now, keep.dead_letters)).await?;
         dropped.trigger_versions = self.drop_versions(oldest).await?;
-        let lanes = "DELETE FROM lanes WHERE lane IN (SELECT lane FROM lanes WHERE paused_until < ? LIMIT ?)";
-        self.drop_rows(lanes, now).await?;
+        self.drop_rows(SPENT, before(now, keep.spent)).await?;
+        dropped.notices = self.drop_rows(NOTICES, oldest).await?;
+        self.drop_rows(PLAIN_LANES, now).await?;
+        self.drop_rows(FORGOTTEN_LANES, oldest).await?;
+        self.drop_rows(SHARES, now).await?;
         Ok(dropped)
     }
 
@@ -69,7 +89,9 @@ impl Store {
     async fn drop_versions(&self, than: Timestamp) -> Result<u64, Error> {
         let versions = "DELETE FROM trigger_versions WHERE rowid IN (SELECT v.rowid FROM trigger_versions v
             WHERE v.replaced < ? AND NOT EXISTS (SELECT 1 FROM debts d
-                WHERE d.trigger_id = v.trigger_id AND d.version = v.version) LIMIT ?)";
+                WHERE d.trigger_id = v.trigger_id AND d.version = v.version)
+            AND NOT EXISTS (SELECT 1 FROM spent s WHERE s.trigger_id = v.trigger_id AND s.version = v.version)
+            LIMIT ?)";
         let dropped = self.drop_rows(versions, than).await?;
         let triggers = "DELETE FROM triggers WHERE id IN (SELECT id FROM triggers t WHERE removed < ?
             AND NOT EXISTS (SELECT 1 FROM trigger_versions v WHERE v.trigger_id = t.id) LIMIT ?)";

@@ -2,14 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use ringpost_model::Timestamp;
+use ringpost_model::{DeliveryId, LaneId, Notice, NoticeId, Timestamp};
+use sqlx::sqlite::SqliteConnection;
 
 use crate::attempt::{Attempt, Exchange};
 use crate::day::Day;
 use crate::debt::{self, Debt};
 use crate::ending::{self, Ended, Ending};
 use crate::error::{Error, doing};
+use crate::lane::{self, LaneWord};
+use crate::notice;
 use crate::session::{self, NewSession};
+use crate::spent;
 use crate::store::Store;
 
 /// What one step of dispatch came to.
@@ -23,6 +27,12 @@ pub struct Batch {
     pub debts: Vec<Debt>,
     /// What is over. Of a delivery that was never owed only if it ended without a last attempt.
     pub ended: Vec<Ended>,
+    /// What became of lanes, in the order in which it became true. Comes after what is owed and over.
+    pub lanes: Vec<LaneWord>,
+    /// What is to be told. Told twice it is one.
+    pub notices: Vec<Notice>,
+    /// Notices that have led to what is owed in this batch, or to nothing.
+    pub fired: Vec<NoticeId>,
 }
 
 /// What else a batch led to.
@@ -30,6 +40,11 @@ pub struct Batch {
 pub struct Settled {
     /// Owed deliveries whose place a newer revision took. Logged as such.
     pub superseded: Vec<Ended>,
+    /// Came back by [`LaneWord::Revive`].
+    pub revived: Vec<DeliveryId>,
+    /// Lanes that another process has opened meanwhile: what was said of their breaker was not taken. Read
+    /// [`Store::lanes`].
+    pub stale: Vec<LaneId>,
 }
 
 /// Of one day.
@@ -37,6 +52,40 @@ pub struct Settled {
 struct DayLog<'a> {
     attempts: Vec<&'a (Attempt, Exchange)>,
     ended: Vec<&'a Ended>,
+    came_back: Vec<DeliveryId>,
+}
+
+impl Batch {
+    /// There is more in it than attempts.
+    fn touches_main(&self) -> bool {
+        let is_empty = self.sessions.is_empty() && self.debts.is_empty() && self.ended.is_empty();
+        !(is_empty && self.lanes.is_empty() && self.notices.is_empty() && self.fired.is_empty())
+    }
+}
+
+/// Returns what a newer revision took the place of.
+async fn put_debts(
+    to: &mut SqliteConnection,
+    debts: &[Debt],
+    owner: &str,
+    now: Timestamp,
+) -> sqlx::Result<Vec<Ended>> {
+    let mut all = Vec::new();
+    if debts.is_empty() {
+        return Ok(all);
+    }
+    let may_come_back = spent::is_any(to).await?;
+    for debt in debts {
+        if may_come_back {
+            spent::forget_overtaken(to, &debt.delivery).await?;
+        }
+        let superseded = debt::put(to, debt, owner, now).await?;
+        for ended in &superseded {
+            debt::delete(to, &ended.delivery, owner, now).await?;
+        }
+        all.extend(superseded);
+    }
+    Ok(all)
 }
 
 impl Store {
@@ -49,28 +98,12 @@ impl Store {
     pub async fn settle(&self, batch: &Batch, owner: &str, now: Timestamp) -> Result<Settled, Error> {
         const WHAT: &str = "settle a batch";
         let timer = self.inner.metrics.write_seconds.with_label_values(&["settle"]).start_timer();
-        let touches_main = !(batch.sessions.is_empty() && batch.debts.is_empty() && batch.ended.is_empty());
-        let mut settled = Settled::default();
-        if touches_main {
-            let mut write = self.begin(WHAT).await?;
-            session::upsert(&mut write, &batch.sessions).await.map_err(doing(WHAT))?;
-            for ended in &batch.ended {
-                debt::delete(&mut write, &ended.delivery, owner, now).await.map_err(doing(WHAT))?;
-            }
-            for debt in &batch.debts {
-                let superseded = debt::put(&mut write, debt, owner, now).await.map_err(doing(WHAT))?;
-                for ended in &superseded {
-                    debt::delete(&mut write, &ended.delivery, owner, now).await.map_err(doing(WHAT))?;
-                }
-                settled.superseded.extend(superseded);
-            }
-            let ended: Vec<Ended> = batch.ended.iter().chain(&settled.superseded).cloned().collect();
-            // Committed before the transaction around it is.
-            self.write_log(WHAT, &batch.attempts, &ended).await?;
-            write.commit().await.map_err(doing(WHAT))?;
+        let settled = if batch.touches_main() {
+            self.settle_main(WHAT, batch, owner, now).await?
         } else {
-            self.write_log(WHAT, &batch.attempts, &[]).await?;
-        }
+            self.write_log(WHAT, &batch.attempts, &[], &[]).await?;
+            Settled::default()
+        };
         timer.observe_duration();
         let metrics = &self.inner.metrics;
         metrics.count("sessions", batch.sessions.len());
@@ -79,12 +112,44 @@ impl Store {
         Ok(settled)
     }
 
-    /// Writes attempts and endings into the files of their days.
+    async fn settle_main(
+        &self,
+        what: &'static str,
+        batch: &Batch,
+        owner: &str,
+        now: Timestamp,
+    ) -> Result<Settled, Error> {
+        let mut write = self.begin(what).await?;
+        let failed = doing(what);
+        session::upsert(&mut write, &batch.sessions).await.map_err(failed)?;
+        let mut came_back = Vec::new();
+        for ended in &batch.ended {
+            let had_failed = debt::delete(&mut write, &ended.delivery, owner, now).await.map_err(failed)?;
+            came_back.extend(had_failed.map(|at| (ended.delivery.id, at)));
+        }
+        let mut superseded = put_debts(&mut write, &batch.debts, owner, now).await.map_err(failed)?;
+        let told = lane::apply(&mut write, &batch.lanes, now).await.map_err(failed)?;
+        superseded.extend(told.superseded);
+        notice::put(&mut write, &batch.notices, &batch.fired).await.map_err(failed)?;
+        let ended: Vec<Ended> = batch.ended.iter().chain(&superseded).cloned().collect();
+        // Committed before the transaction around it is.
+        self.write_log(what, &batch.attempts, &ended, &came_back).await?;
+        write.commit().await.map_err(failed)?;
+        // Only now: a failure that is on record by mistake is seen to, one that is not may be forgotten. Should this
+        // go wrong it is done when the delivery is over.
+        let _ = self.write_log(what, &[], &[], &told.revived).await;
+        let revived = told.revived.into_iter().map(|(delivery, _)| delivery).collect();
+        Ok(Settled { superseded, revived, stale: told.stale })
+    }
+
+    /// Writes attempts and endings into the files of their days, after taking away what these days say of deliveries
+    /// that came back.
     pub(crate) async fn write_log(
         &self,
         what: &'static str,
         attempts: &[(Attempt, Exchange)],
         ended: &[Ended],
+        came_back: &[(DeliveryId, Timestamp)],
     ) -> Result<(), Error> {
         let mut days: BTreeMap<Day, DayLog<'_>> = BTreeMap::new();
         for attempt in attempts {
@@ -99,10 +164,14 @@ impl Store {
         for ended in ended.iter().filter(|ended| ended.ending != Ending::Delivered) {
             days.entry(Day::of(ended.at)).or_default().ended.push(ended);
         }
+        for (delivery, failed) in came_back {
+            days.entry(Day::of(*failed)).or_default().came_back.push(*delivery);
+        }
         for (day, log) in days {
             let database = self.inner.days.make(what, day).await?;
             let mut write = database.begin().await.map_err(doing(what))?;
             self.insert_attempts(&mut write, &log.attempts).await?;
+            ending::take_back(&mut write, &log.came_back).await.map_err(doing(what))?;
             ending::insert(&mut write, &log.ended).await.map_err(doing(what))?;
             write.commit().await.map_err(doing(what))?;
         }

@@ -8,12 +8,12 @@ use sqlx::{Row, Transaction};
 
 use crate::database::Database;
 use crate::day::Days;
-use crate::error::{Error, OpenError, doing};
+use crate::error::{Error, OpenError, doing, opening};
 use crate::metrics::Metrics;
 use crate::secret::{Keyring, Place, SecretError};
 
 /// Migrations of `store.db`, oldest first. A released one is never changed.
-const STEPS: [&str; 1] = [include_str!("schema/store_1.sql")];
+const STEPS: [&str; 2] = [include_str!("schema/store_1.sql"), include_str!("schema/store_2.sql")];
 /// Readers at a time: pages, the API, and dispatch, which waits for none of them.
 const READERS: u32 = 8;
 const CHECK: Place<'static> = Place { tenant: b"", row: b"key_check", column: "key_check.sealed" };
@@ -35,6 +35,7 @@ pub struct Store {
 
 #[derive(Debug)]
 pub(crate) struct Inner {
+    pub(crate) folder: PathBuf,
     pub(crate) main: Database,
     pub(crate) days: Days,
     pub(crate) keyring: Keyring,
@@ -54,8 +55,9 @@ impl Store {
         let path = config.folder.join("store.db");
         let main = Database::open(&path, READERS, &STEPS).await?;
         check_key(&main, &config.keyring, &path.display().to_string()).await?;
-        let days = Days::new(config.folder);
-        let inner = Inner { main, days, keyring: config.keyring, metrics: Metrics::new() };
+        let days = Days::new(config.folder.clone());
+        let inner =
+            Inner { folder: config.folder, main, days, keyring: config.keyring, metrics: Metrics::new() };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -106,7 +108,7 @@ impl Store {
 /// The first start seals a value; every later one opens it. A former key in the ring opens it
 /// too.
 async fn check_key(main: &Database, keyring: &Keyring, file: &str) -> Result<(), OpenError> {
-    let failed = |source| OpenError::File { file: file.to_owned(), source: Arc::new(source) };
+    let failed = opening(file);
     let mut transaction = main.begin().await.map_err(failed)?;
     let row = sqlx::query("SELECT sealed FROM key_check").fetch_optional(&mut *transaction).await;
     if let Some(row) = row.map_err(failed)? {

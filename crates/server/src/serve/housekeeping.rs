@@ -34,6 +34,7 @@ pub(super) fn keep(config: &Config) -> Keep {
         attempts: config.store.keep_attempts,
         sessions: config.store.keep_sessions,
         dead_letters: config.bus.retention.dead_letters,
+        spent: config.delivery.max_hold,
     }
 }
 

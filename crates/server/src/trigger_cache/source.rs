@@ -4,6 +4,7 @@ use std::future::Future;
 
 use ringpost_model::{Tenant, TenantKey};
 use ringpost_store::{Change, Error, Store, StoredTrigger};
+use tracing::error;
 
 /// What the cache reads.
 pub trait TriggerSource: Send + Sync + 'static {
@@ -18,8 +19,13 @@ pub trait TriggerSource: Send + Sync + 'static {
 }
 
 impl TriggerSource for Store {
+    /// A trigger that cannot be read cannot fire, and says so, but does not stop the others.
     async fn load(&self, owner: &TenantKey) -> Result<Vec<StoredTrigger>, Error> {
-        self.triggers(owner).await
+        let triggers = self.triggers(owner).await?;
+        for unreadable in &triggers.unreadable {
+            error!(%owner, row = unreadable.row, error = %unreadable.error, "trigger cannot fire: it cannot be read");
+        }
+        Ok(triggers.found)
     }
 
     async fn tree(&self) -> Result<Vec<Tenant>, Error> {

@@ -1,19 +1,19 @@
 //! Writing debts so that those of one trigger and session stay in line.
 
 use ringpost_model::{Delivery, Timestamp};
-use sqlx::Row;
 use sqlx::sqlite::SqliteConnection;
 
-use super::Debt;
-use crate::columns::read_delivery;
+use super::{Debt, aside};
+use crate::columns::Columns;
 use crate::ending::{Ended, Ending};
 
 /// A new debt, or a known one with its next due time. A known one that is leased to somebody else is left alone.
 const PUT: &str = "INSERT INTO debts (delivery, trigger_id, version, owner, tenant_id, tenant, session, rev, matches,
-        lane, due, attempts, tries, queued, first_try, reason, lease_owner, held, behind)
+        lane, due, attempts, tries, queued, first_try, reason, lease_owner, held, behind, holds)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,
         coalesce((SELECT held FROM triggers WHERE id = ?2), 1),
-        EXISTS (SELECT 1 FROM debts WHERE trigger_id = ?2 AND session = ?7))
+        EXISTS (SELECT 1 FROM debts WHERE trigger_id = ?2 AND session = ?7),
+        coalesce((SELECT holds FROM triggers WHERE id = ?2), 1))
     ON CONFLICT (delivery) DO UPDATE SET lane = excluded.lane, due = excluded.due, attempts = excluded.attempts,
         tries = excluded.tries, first_try = excluded.first_try, reason = excluded.reason,
         lease_owner = excluded.lease_owner
@@ -52,14 +52,15 @@ pub(crate) async fn put(
 }
 
 /// Debts of the same trigger and session that are not in flight, and that a newer revision is owed of.
-async fn older(from: &mut SqliteConnection, delivery: &Delivery, now: Timestamp) -> sqlx::Result<Vec<Ended>> {
+async fn older(to: &mut SqliteConnection, delivery: &Delivery, now: Timestamp) -> sqlx::Result<Vec<Ended>> {
     let sql = "SELECT * FROM debts d WHERE trigger_id = ?1 AND session = ?2
         AND rev < (SELECT max(rev) FROM debts WHERE trigger_id = ?1 AND session = ?2)
         AND (lease_owner IS NULL OR due <= ?3)";
     let query = sqlx::query(sql).bind(delivery.trigger.0.as_bytes().as_slice());
     let query = query.bind(delivery.session.0.as_bytes().as_slice()).bind(now.micros());
-    let rows = query.fetch_all(from).await?;
-    rows.iter().map(|row| Ok(superseded(read_delivery(row)?, now))).collect()
+    let rows = query.fetch_all(&mut *to).await?;
+    let older = aside::readable(to, &rows, now).await?;
+    Ok(older.into_iter().map(|debt| superseded(debt.delivery, now)).collect())
 }
 
 pub(super) fn superseded(delivery: Delivery, now: Timestamp) -> Ended {
@@ -67,30 +68,22 @@ pub(super) fn superseded(delivery: Delivery, now: Timestamp) -> Ended {
     Ended { delivery, ending: Ending::Superseded, reason, at: now }
 }
 
-/// Whether a newer revision is owed.
-pub(super) async fn has_newer(from: &mut SqliteConnection, delivery: &Delivery) -> sqlx::Result<bool> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM debts WHERE trigger_id = ? AND session = ? AND rev > ?)";
-    let query = sqlx::query(sql).bind(delivery.trigger.0.as_bytes().as_slice());
-    let query = query.bind(delivery.session.0.as_bytes().as_slice()).bind(delivery.rev);
-    query.fetch_one(from).await?.try_get(0)
-}
-
-/// A debt is no more, unless it is leased to somebody else; the next in line may go.
+/// A debt is no more, unless it is leased to somebody else; the next in line may go. Returns since when it had
+/// counted as failed, if it had come back.
 pub(crate) async fn delete(
     to: &mut SqliteConnection,
     delivery: &Delivery,
     owner: &str,
     now: Timestamp,
-) -> sqlx::Result<()> {
+) -> sqlx::Result<Option<Timestamp>> {
     let sql = "DELETE FROM debts WHERE delivery = ?
-        AND (lease_owner IS NULL OR lease_owner = ? OR due <= ?)";
+        AND (lease_owner IS NULL OR lease_owner = ? OR due <= ?) RETURNING failed";
     let query = sqlx::query(sql).bind(delivery.id.0.as_bytes().as_slice()).bind(owner).bind(now.micros());
-    if query.execute(&mut *to).await?.rows_affected() == 0 {
-        return Ok(());
-    }
+    let Some(row) = query.fetch_optional(&mut *to).await? else { return Ok(None) };
+    let failed = row.time_if_any("failed")?;
     let sql = "UPDATE debts SET behind = 0 WHERE behind = 1 AND seq =
         (SELECT min(seq) FROM debts WHERE trigger_id = ? AND session = ?)";
     let query = sqlx::query(sql).bind(delivery.trigger.0.as_bytes().as_slice());
     query.bind(delivery.session.0.as_bytes().as_slice()).execute(to).await?;
-    Ok(())
+    Ok(failed)
 }

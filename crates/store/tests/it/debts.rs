@@ -213,7 +213,7 @@ async fn a_paused_lane_gives_nothing_and_none_of_its_debts_is_touched(bench: Ben
     assert!(store.paused_lanes(at(30)).await.unwrap().is_empty());
     assert_eq!(claim(&store, "me", at(30)).await, [(1, 1, 1)]);
     store.pause_lane(lane(1), at(60), "429").await.unwrap();
-    store.resume_lane(lane(1)).await.unwrap();
+    store.resume_lane(lane(1), at(40)).await.unwrap();
     assert_eq!(claim(&store, "me", at(40)).await, [(1, 1, 1)]);
 }
 
@@ -231,7 +231,7 @@ async fn the_lane_with_the_earliest_debt_comes_first(bench: Bench) {
 async fn a_corrected_url_moves_what_is_owed(bench: Bench) {
     let store = with_triggers(&bench).await;
     settle_debts(&store, vec![debt(delivery(1, 1, 1), at(0)), debt(delivery(2, 1, 1), at(0))], at(0)).await;
-    assert_eq!(store.move_debts(trigger_id(1), lane(5)).await.unwrap(), 1);
+    assert_eq!(store.move_debts(trigger_id(1), lane(5), at(0)).await.unwrap(), 1);
     assert_eq!(claim(&store, "me", at(0)).await, [(2, 1, 1)]);
     assert_eq!(store.claim(lane(5), "me", at(0), 10, at(9)).await.unwrap().len(), 1);
 }

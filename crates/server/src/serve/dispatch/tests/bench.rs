@@ -236,11 +236,11 @@ impl Running {
     }
 
     pub(super) async fn debts(&self) -> Vec<Debt> {
-        self.store.debts(&DebtFilter::default(), 10_000).await.unwrap()
+        self.store.debts(&DebtFilter::default(), 10_000).await.unwrap().found
     }
 
     pub(super) async fn endings(&self) -> Vec<Ended> {
-        self.store.endings(&EndingFilter::default(), 10_000).await.unwrap()
+        self.store.endings(&EndingFilter::default(), 10_000).await.unwrap().found
     }
 
     /// Records that dispatch has not moved past.

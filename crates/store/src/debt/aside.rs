@@ -1,0 +1,93 @@
+//! A debt that cannot be read stops none of its neighbours: its row is taken out of the way, and kept with what is
+//! wrong with it.
+
+use ringpost_model::{Text, Timestamp};
+use sqlx::Row;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+
+use super::Debt;
+use crate::columns::Columns;
+use crate::error::{Error, doing};
+use crate::rows::{Rows, Unreadable};
+use crate::store::Store;
+
+/// A row that could not be read, as it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damaged {
+    /// When that was found out.
+    pub found: Timestamp,
+    /// Its table.
+    pub place: Text,
+    /// What is wrong with it.
+    pub error: Text,
+    /// Its columns as JSON, bytes and texts in hexadecimal digits.
+    pub content: Text,
+}
+
+/// Debts of rows; what cannot be read goes to `damaged`.
+pub(super) async fn readable(
+    to: &mut SqliteConnection,
+    rows: &[SqliteRow],
+    now: Timestamp,
+) -> sqlx::Result<Vec<Debt>> {
+    let mut debts = Vec::with_capacity(rows.len());
+    for row in rows {
+        match super::read(row) {
+            Ok(debt) => debts.push(debt),
+            Err(error) => set_aside(to, row.try_get("seq")?, &error.to_string(), now).await?,
+        }
+    }
+    Ok(debts)
+}
+
+/// Takes one row out of the way; who stood behind it is next.
+pub(super) async fn set_aside(
+    to: &mut SqliteConnection,
+    seq: i64,
+    error: &str,
+    now: Timestamp,
+) -> sqlx::Result<()> {
+    let sql = "INSERT INTO damaged (found, place, error, content) SELECT ?, 'debts', ?, json_object(
+            'seq', seq, 'delivery', hex(delivery), 'trigger', hex(trigger_id), 'version', version,
+            'owner', hex(owner), 'tenantId', hex(tenant_id), 'tenant', hex(tenant), 'session', hex(session),
+            'rev', rev, 'matches', matches, 'lane', hex(lane), 'due', due, 'attempts', attempts, 'tries', tries,
+            'queued', queued, 'firstTry', first_try, 'reason', hex(reason))
+        FROM debts WHERE seq = ?";
+    sqlx::query(sql).bind(now.micros()).bind(error).bind(seq).execute(&mut *to).await?;
+    // Who stood behind it is next; its own columns say who, whatever is wrong with them.
+    let sql =
+        "UPDATE debts SET behind = 0 WHERE behind = 1 AND seq = (SELECT min(d.seq) FROM debts d, debts gone
+        WHERE gone.seq = ?1 AND d.trigger_id = gone.trigger_id AND d.session = gone.session AND d.seq <> ?1)";
+    sqlx::query(sql).bind(seq).execute(&mut *to).await?;
+    sqlx::query("DELETE FROM debts WHERE seq = ?").bind(seq).execute(to).await?;
+    Ok(())
+}
+
+impl Store {
+    /// Rows that could not be read and were taken out of the way, newest first. [`crate::Stats`] counts them.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn damaged(&self, limit: usize) -> Result<Rows<Damaged>, Error> {
+        const WHAT: &str = "list damaged rows";
+        let sql = "SELECT id, found, place, error, content FROM damaged ORDER BY id DESC LIMIT ?";
+        let rows =
+            sqlx::query(sql).bind(limit as i64).fetch_all(self.readers()).await.map_err(doing(WHAT))?;
+        let name =
+            |row: &SqliteRow| format!("damaged row {}", row.try_get::<i64, _>("id").unwrap_or_default());
+        Ok(rows
+            .iter()
+            .map(|row| read(row).map_err(|error| Unreadable::new(WHAT, name(row), error)))
+            .collect())
+    }
+}
+
+fn read(row: &SqliteRow) -> sqlx::Result<Damaged> {
+    let text = |at| Ok::<Text, sqlx::Error>(row.try_get::<&str, _>(at)?.into());
+    Ok(Damaged {
+        found: row.time("found")?,
+        place: text("place")?,
+        error: text("error")?,
+        content: text("content")?,
+    })
+}

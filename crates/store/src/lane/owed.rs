@@ -1,0 +1,132 @@
+//! Lanes with something to do, and moving debts from one to another.
+
+use ringpost_model::{LaneId, Timestamp, TriggerId};
+use sqlx::sqlite::SqliteRow;
+
+use crate::columns::Columns;
+use crate::error::{Error, doing};
+use crate::store::Store;
+
+/// Debts moved in one transaction: few enough that dispatch does not notice.
+const STEP: i64 = 1_000;
+
+/// A lane with something to do, now or later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LaneDue {
+    /// Which one.
+    pub lane: LaneId,
+    /// When.
+    pub due: Timestamp,
+}
+
+/// Every lane once, by leaps in the index of claims: the number of debts does not matter. An open lane gives only
+/// what does not wait for its receiver.
+const OWED: &str = "WITH RECURSIVE leap (lane) AS (
+        SELECT min(lane) FROM debts WHERE held = 0 AND behind = 0
+        UNION ALL
+        SELECT (SELECT min(lane) FROM debts WHERE held = 0 AND behind = 0 AND lane > leap.lane)
+        FROM leap WHERE leap.lane IS NOT NULL
+    ), found (lane, due) AS (SELECT leap.lane, max(coalesce(lanes.paused_until, 0), CASE lanes.open
+        WHEN 1 THEN (SELECT min(due) FROM debts WHERE held = 0 AND behind = 0 AND holds = 0 AND lane = leap.lane)
+        ELSE (SELECT min(due) FROM debts WHERE held = 0 AND behind = 0 AND lane = leap.lane) END)
+    FROM leap LEFT JOIN lanes ON lanes.lane = leap.lane WHERE leap.lane IS NOT NULL)
+    SELECT lane, due FROM found WHERE due IS NOT NULL ORDER BY 2, 1";
+
+/// Open lanes with a debt that a probe can take, and when. While all of them are in flight, when the first comes back.
+const PROBES: &str = "WITH found (lane, due) AS (SELECT lane, max(probe_at, probe_until, paused_until,
+        CASE WHEN EXISTS (SELECT 1 FROM debts WHERE held = 0 AND behind = 0 AND lane = lanes.lane
+            AND lease_owner IS NULL) THEN 0
+        ELSE (SELECT min(due) FROM debts WHERE held = 0 AND behind = 0 AND lane = lanes.lane) END)
+    FROM lanes WHERE open = 1)
+    SELECT lane, due FROM found WHERE due IS NOT NULL ORDER BY 2, 1";
+
+impl Store {
+    /// Every lane with debts that can be claimed now or later, earliest first. The first says when there is
+    /// something to do. Of a lane whose receiver is down only what does not wait for it: see
+    /// [`Store::open_lanes_due`].
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn lanes_owed(&self) -> Result<Vec<LaneDue>, Error> {
+        self.due("list the lanes with debts", OWED).await
+    }
+
+    /// Lanes whose receiver is down, with when the next probe is due, earliest first; without those that have
+    /// nothing to probe with.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn open_lanes_due(&self) -> Result<Vec<LaneDue>, Error> {
+        self.due("list the lanes to probe", PROBES).await
+    }
+
+    /// When the next debt can be claimed; none = nothing is owed but to paused triggers and receivers that are down.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn next_due(&self) -> Result<Option<Timestamp>, Error> {
+        Ok(self.lanes_owed().await?.first().map(|lane| lane.due))
+    }
+
+    /// Triggers with debts in a lane.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn failing_triggers(&self, lane: LaneId) -> Result<Vec<TriggerId>, Error> {
+        const WHAT: &str = "list the triggers of a lane";
+        let query = sqlx::query("SELECT trigger_id FROM owed WHERE lane = ? ORDER BY trigger_id");
+        let rows = query.bind(lane.0.as_bytes().as_slice()).fetch_all(self.readers()).await;
+        let rows = rows.map_err(doing(WHAT))?;
+        Ok(rows.iter().filter_map(|row| row.uuid("trigger_id").ok().map(TriggerId)).collect())
+    }
+
+    /// A trigger's URL was changed: what is owed goes the new way, but for what is in flight, which takes it after
+    /// its next failure or another call of this. Costs next to nothing where there is nothing to move. Returns how
+    /// many were moved.
+    ///
+    /// # Errors
+    /// The store cannot be written; what was moved by then stays moved.
+    pub async fn move_debts(&self, trigger: TriggerId, lane: LaneId, now: Timestamp) -> Result<u64, Error> {
+        const WHAT: &str = "move debts to another lane";
+        let (id, lane) = (trigger.0.as_bytes().as_slice(), lane.0.as_bytes().as_slice());
+        let query = sqlx::query("SELECT 1 FROM owed WHERE trigger_id = ? AND lane <> ? LIMIT 1");
+        let elsewhere =
+            query.bind(id).bind(lane).fetch_optional(self.readers()).await.map_err(doing(WHAT))?;
+        if elsewhere.is_none() {
+            return Ok(0);
+        }
+        let mut moved = 0;
+        // By session, as the index of a trigger's debts lies.
+        let mut after = (Vec::new(), i64::MIN);
+        loop {
+            let mut write = self.begin(WHAT).await?;
+            let sql = "SELECT session, seq FROM debts WHERE trigger_id = ? AND (session, seq) > (?, ?)
+                ORDER BY session, seq LIMIT 1 OFFSET ?";
+            let query = sqlx::query_as(sql).bind(id).bind(after.0.clone()).bind(after.1).bind(STEP - 1);
+            let end: Option<(Vec<u8>, i64)> = query.fetch_optional(&mut *write).await.map_err(doing(WHAT))?;
+            let is_last = end.is_none();
+            // No session's id is as long.
+            let until = end.unwrap_or_else(|| (vec![0xff; 17], i64::MAX));
+            let sql = "UPDATE debts SET lane = ?1 WHERE trigger_id = ?2 AND lane <> ?1
+                AND (session, seq) > (?3, ?4) AND (session, seq) <= (?5, ?6)
+                AND (lease_owner IS NULL OR due <= ?7)";
+            let query = sqlx::query(sql).bind(lane).bind(id).bind(after.0).bind(after.1);
+            let query = query.bind(until.0.clone()).bind(until.1).bind(now.micros());
+            moved += query.execute(&mut *write).await.map_err(doing(WHAT))?.rows_affected();
+            write.commit().await.map_err(doing(WHAT))?;
+            if is_last {
+                return Ok(moved);
+            }
+            after = until;
+        }
+    }
+
+    async fn due(&self, what: &'static str, sql: &'static str) -> Result<Vec<LaneDue>, Error> {
+        let rows = sqlx::query(sql).fetch_all(self.readers()).await.map_err(doing(what))?;
+        // A debt whose lane is no id cannot be claimed by anybody; it keeps nobody from theirs.
+        let read = |row: &SqliteRow| {
+            Some(LaneDue { lane: LaneId(row.uuid("lane").ok()?), due: row.time("due").ok()? })
+        };
+        Ok(rows.iter().filter_map(read).collect())
+    }
+}
