@@ -50,7 +50,12 @@ pub struct Metrics {
     pub(crate) debts: IntGauge,
     /// Age of the oldest debt that is due, held ones included, in seconds.
     pub(crate) oldest_due_seconds: IntGauge,
-    /// Lanes, by state: `open` takes requests, `paused` waits as the receiver asked.
+    /// Deliveries that failed because too many waited already.
+    pub(crate) backlog_full: IntCounter,
+    /// Receivers found to be down.
+    pub(crate) breaker_opened: IntCounter,
+    /// Lanes, by state: `open` takes requests, `paused` waits as the receiver asked; of their receivers `failing` are
+    /// those whose last tries failed, `down` those that deliveries wait for, `ramping` those that are back.
     pub(crate) lanes: IntGaugeVec,
     /// Items waiting, by queue.
     pub(crate) queue_depth: IntGaugeVec,
@@ -96,6 +101,11 @@ impl Metrics {
                 "deliver_oldest_due_seconds",
                 "Age of the oldest debt that is due, held ones included.",
             )?,
+            backlog_full: make.counter(
+                "deliver_backlog_full_total",
+                "Deliveries that failed because too many waited already.",
+            )?,
+            breaker_opened: make.counter("deliver_breaker_opened_total", "Receivers found to be down.")?,
             lanes: make.gauges("deliver_lanes", "Lanes to receivers.", "state")?,
             queue_depth: make.gauges("queue_depth", "Items that wait in a queue.", "queue")?,
             queue_capacity: make.gauges("queue_capacity", "Items that a queue takes at most.", "queue")?,

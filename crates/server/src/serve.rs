@@ -13,7 +13,6 @@ mod housekeeping;
 mod http;
 mod intake;
 mod logging;
-#[cfg_attr(not(test), expect(dead_code, reason = "dispatch does not make notices yet"))]
 mod notices;
 mod parts;
 mod stream_time;
@@ -43,7 +42,7 @@ use crate::trigger_cache::TriggerCache;
 pub use aggregate::Aggregate;
 use configured::Configured;
 pub use dead_letters::DeadLetters;
-pub use dispatch::{Dispatch, Fire};
+pub use dispatch::{BacklogLimits, Dispatch, Fire};
 use housekeeping::Housekeeping;
 pub use intake::LogIntake;
 use parts::Parts;
@@ -115,6 +114,15 @@ impl Server {
             owner: format!("{}-{}", std::process::id(), clock::now().micros()),
             lease: config.delivery.deadline + config.delivery.handoff + LEASE_MARGIN,
             grace: config.shutdown.grace / 10 * 7,
+            concurrency: config.delivery.concurrency,
+            breaker: breaker(&config.delivery.breaker),
+            max_hold: config.delivery.max_hold,
+            backlog: BacklogLimits {
+                trigger: config.delivery.max_owed as u64,
+                tenant: config.delivery.max_owed_tenant as u64,
+            },
+            // One process holds the journal: its own pace is the whole rate.
+            shares_rates: false,
         };
         let aggregate = Aggregate {
             worker: log.worker(subscription("aggregate", topics::LEGS, Some(topics::SESSIONS))).await?,
@@ -218,6 +226,7 @@ fn lanes(
         per_origin: delivery.connections_per_origin,
         handoff: delivery.handoff,
         lease: delivery.deadline + LEASE_MARGIN,
+        max_hold: delivery.max_hold,
         ..LaneConfig::default()
     };
     let capacity = i64::try_from(lane.jobs).unwrap_or(i64::MAX);
@@ -226,6 +235,17 @@ fn lanes(
     let lookup = SystemLookup::new().context("set up the look-up of names")?;
     let client = Client::new(client, Arc::new(lookup), Arc::clone(&clock))?;
     Ok(Lanes::new(lane, Arc::new(client), clock))
+}
+
+fn breaker(breaker: &crate::config::Breaker) -> ringpost_deliver::Limits {
+    ringpost_deliver::Limits {
+        many: breaker.many,
+        many_over: breaker.many_over,
+        few: breaker.few,
+        few_over: breaker.few_over,
+        first_probe: breaker.first_probe,
+        longest_probe: breaker.longest_probe,
+    }
 }
 
 fn sessions(config: &Config) -> ringpost_session::Config {

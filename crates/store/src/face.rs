@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::future::Future;
 
 use ringpost_model::{
-    Delivery, DeliveryId, LaneId, Pbx, PbxKey, SessionId, Tenant, TenantKey, Timestamp, Trigger, TriggerId,
+    Delivery, DeliveryId, LaneId, Pbx, PbxKey, Tenant, TenantKey, Timestamp, Trigger, TriggerId,
 };
 
 use crate::change::Written;
@@ -59,16 +59,6 @@ pub trait Ledger: Clone + Send + Sync + 'static {
     /// The store cannot be read or written.
     fn trigger(&self, id: TriggerId) -> impl Future<Output = Result<Option<StoredTrigger>, Error>> + Send;
 
-    /// A version of a trigger, as long as it is kept.
-    ///
-    /// # Errors
-    /// The store cannot be read or written.
-    fn trigger_version(
-        &self,
-        id: TriggerId,
-        version: u64,
-    ) -> impl Future<Output = Result<Option<StoredTrigger>, Error>> + Send;
-
     /// Makes or changes a trigger.
     ///
     /// # Errors
@@ -80,16 +70,6 @@ pub trait Ledger: Clone + Send + Sync + 'static {
         expect: Expect,
         now: Timestamp,
     ) -> impl Future<Output = Result<u64, Error>> + Send;
-
-    /// The envelope of a revision of a session.
-    ///
-    /// # Errors
-    /// The store cannot be read or written.
-    fn envelope(
-        &self,
-        session: SessionId,
-        rev: u32,
-    ) -> impl Future<Output = Result<Option<Vec<u8>>, Error>> + Send;
 
     /// Makes a batch durable; see [`Store::settle`].
     ///
@@ -131,17 +111,6 @@ pub trait Ledger: Clone + Send + Sync + 'static {
         until: Timestamp,
     ) -> impl Future<Output = Result<Vec<Debt>, Error>> + Send;
 
-    /// Nothing is claimed for a lane until then.
-    ///
-    /// # Errors
-    /// The store cannot be read or written.
-    fn pause_lane(
-        &self,
-        lane: LaneId,
-        until: Timestamp,
-        reason: &str,
-    ) -> impl Future<Output = Result<(), Error>> + Send;
-
     /// Ends debts of triggers that are off; see [`Store::cancel_debts`].
     ///
     /// # Errors
@@ -180,10 +149,6 @@ impl Ledger for Store {
         Self::trigger(self, id).await
     }
 
-    async fn trigger_version(&self, id: TriggerId, version: u64) -> Result<Option<StoredTrigger>, Error> {
-        Self::trigger_version(self, id, version).await
-    }
-
     async fn put_trigger(
         &self,
         tenant: &TenantKey,
@@ -192,10 +157,6 @@ impl Ledger for Store {
         now: Timestamp,
     ) -> Result<u64, Error> {
         Self::put_trigger(self, tenant, trigger, expect, now).await
-    }
-
-    async fn envelope(&self, session: SessionId, rev: u32) -> Result<Option<Vec<u8>>, Error> {
-        Self::envelope(self, session, rev).await
     }
 
     async fn settle(&self, batch: &Batch, owner: &str, now: Timestamp) -> Result<Settled, Error> {
@@ -223,10 +184,6 @@ impl Ledger for Store {
         until: Timestamp,
     ) -> Result<Vec<Debt>, Error> {
         Self::claim(self, lane, owner, now, limit, until).await
-    }
-
-    async fn pause_lane(&self, lane: LaneId, until: Timestamp, reason: &str) -> Result<(), Error> {
-        Self::pause_lane(self, lane, until, reason).await
     }
 
     async fn cancel_debts(&self, now: Timestamp, limit: usize) -> Result<Vec<Ended>, Error> {

@@ -2,26 +2,32 @@
 //! lanes, takes their reports, claims what is owed, and makes it all durable in batches. Only then does the
 //! consumer's offset move (architecture.md, Dispatch).
 
+mod backlog;
+mod fate;
 mod fire;
+mod follow;
+mod look;
 mod owed;
 mod pending;
+mod receivers;
 mod records;
 mod report;
 mod told;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::Context;
 use ringpost_bus::{Commit, Event, Offset, Partition, Position, Worker};
-use ringpost_deliver::{LaneKey, Lanes, Report};
-use ringpost_model::DeliveryId;
-use ringpost_store::{Ledger, Store};
+use ringpost_deliver::{Job, LaneKey, Lanes, Limits, Report};
+use ringpost_model::{DeliveryId, LaneId, Timestamp, TriggerId};
+use ringpost_store::{LaneLedger, Store};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::admin::Readiness;
 use crate::clock::Clock;
@@ -31,8 +37,11 @@ use crate::serve::window::Window;
 use crate::topics::CDRS;
 use crate::trigger_cache::TriggerSource;
 
+use backlog::Backlog;
+pub use backlog::Limits as BacklogLimits;
 pub use fire::Fire;
 use pending::{Pending, Place};
+use receivers::Receivers;
 
 /// Records read and not yet settled: bounds memory, and how much a crash makes us look at again.
 const RECORDS_IN_FLIGHT: usize = 4_096;
@@ -75,17 +84,28 @@ pub struct Dispatch<W, S = Store, T = Store> {
     pub lease: Duration,
     /// How long requests in flight may take after a stop.
     pub grace: Duration,
+    /// Requests in flight of a lane whose receiver is well.
+    pub concurrency: usize,
+    /// When a receiver counts as down.
+    pub breaker: Limits,
+    /// From the first try of a delivery to its last one.
+    pub max_hold: Duration,
+    /// How much may be owed.
+    pub backlog: BacklogLimits,
+    /// Several dispatchers share the rates of lanes through the store.
+    pub shares_rates: bool,
 }
 
 /// What the loop knows.
-#[derive(Default)]
 struct State {
-    partitions: HashMap<Partition, Owned>,
+    /// The process is to stop.
+    stop: CancellationToken,
+    partitions: BTreeMap<Partition, Owned>,
     pending: Pending,
     /// When what is pending is made durable.
     flush_at: Option<Instant>,
     /// Deliveries in lanes that no debt stands for: the record they are of waits for them.
-    fresh: HashMap<DeliveryId, Place>,
+    fresh: BTreeMap<DeliveryId, Place>,
     /// Deliveries in lanes that a debt of ours stands for.
     owed: HashSet<DeliveryId>,
     claim_at: Option<Instant>,
@@ -93,6 +113,16 @@ struct State {
     log_seen: Option<Instant>,
     /// When debts of triggers that were switched off are looked for again.
     cancel_at: Option<Instant>,
+    /// When the store is looked at again for what others changed.
+    look_at: Option<Instant>,
+    receivers: Receivers,
+    /// Since when receivers are, or were, down that are not yet well again.
+    down_since: BTreeMap<LaneId, Timestamp>,
+    backlog: Backlog,
+    /// The hour in which it was last told of a trigger that too much waits.
+    backlog_told: BTreeMap<TriggerId, i64>,
+    /// Triggers with `autoDisable` whose tries failed since the last flush, each with such a try.
+    failed: BTreeMap<TriggerId, Arc<Job>>,
 }
 
 #[derive(Default)]
@@ -111,13 +141,13 @@ enum Turn {
     Stop,
 }
 
-impl<W: Worker, S: Ledger, T: TriggerSource> Dispatch<W, S, T> {
+impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
     /// Runs until it is told to stop; then requests in flight may end, and what is left is owed.
     ///
     /// # Errors
     /// The log cannot be used any more; the process should end and be started again.
     pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
-        let mut state = State { claim_at: Some(Instant::now()), ..State::default() };
+        let mut state = self.state(stop.clone());
         loop {
             let turn = self.next_turn(&state, &stop).await;
             if matches!(turn, Turn::Log(_)) {
@@ -137,6 +167,26 @@ impl<W: Worker, S: Ledger, T: TriggerSource> Dispatch<W, S, T> {
                 Turn::Stop => return self.stop(state).await,
             }
             self.flush_if_full(&mut state).await?;
+        }
+    }
+
+    fn state(&self, stop: CancellationToken) -> State {
+        State {
+            stop,
+            partitions: BTreeMap::new(),
+            pending: Pending::default(),
+            flush_at: None,
+            fresh: BTreeMap::new(),
+            owed: HashSet::new(),
+            claim_at: Some(Instant::now()),
+            log_seen: None,
+            cancel_at: None,
+            look_at: None,
+            receivers: Receivers::new(self.breaker.clone(), self.concurrency),
+            down_since: BTreeMap::new(),
+            backlog: Backlog::new(self.backlog),
+            backlog_told: BTreeMap::new(),
+            failed: BTreeMap::new(),
         }
     }
 
@@ -184,17 +234,48 @@ impl<W: Worker, S: Ledger, T: TriggerSource> Dispatch<W, S, T> {
         if state.pending.is_empty() {
             return Ok(());
         }
+        let tells = state.pending.has_notices();
         let flush = state.pending.take();
-        while let Err(error) = self.store.settle(&flush.batch, &self.owner, (self.clock)()).await {
-            warn!(%error, "write of deliveries failed, trying again");
-            tokio::time::sleep(AFTER_ERROR).await;
+        let settled = loop {
+            match self.store.settle(&flush.batch, &self.owner, (self.clock)()).await {
+                Ok(settled) => break settled,
+                Err(error) => {
+                    self.complain(&error, "write of deliveries");
+                    state.wait("write of deliveries").await?;
+                }
+            }
+        };
+        state.receivers.all_kept();
+        if !settled.stale.is_empty() {
+            // Another dispatcher knows better of a lane.
+            state.look_at = None;
         }
         for place in flush.settles {
             if let Some(owned) = state.partitions.get_mut(&place.partition) {
                 owned.window.settle(place.offset);
             }
         }
-        self.commit(state).await
+        self.commit(state).await?;
+        if !state.failed.is_empty() {
+            self.disable_failing(state).await;
+        }
+        if tells {
+            // Whoever listens hears of it now, not at the next look.
+            state.look_at = None;
+            state.claim_soon();
+        }
+        Ok(())
+    }
+
+    /// Says that the store fails. What does not pass by itself is said louder and shown by `/readyz`; the intake goes
+    /// on, and nothing is lost meanwhile.
+    fn complain(&self, error: &ringpost_store::Error, what: &str) {
+        if error.is_temporary() {
+            warn!(%error, "{what} failed, trying again");
+        } else {
+            error!(%error, "{what} failed, and will until somebody mends it; dispatch waits");
+            self.readiness.dispatch.store(false, Ordering::Release);
+        }
     }
 
     async fn commit(&mut self, state: &mut State) -> anyhow::Result<()> {
@@ -247,6 +328,15 @@ impl<W: Worker, S: Ledger, T: TriggerSource> Dispatch<W, S, T> {
 }
 
 impl State {
+    /// Waits before the same is tried again.
+    ///
+    /// # Errors
+    /// The process is to stop: what was not done is done at the next start.
+    async fn wait(&self, what: &str) -> anyhow::Result<()> {
+        let waited = self.stop.run_until_cancelled(tokio::time::sleep(AFTER_ERROR)).await;
+        waited.with_context(|| format!("{what} could not be done before the stop"))
+    }
+
     /// The delivery is in no lane any more. Once what is pending is durable, its record need not wait for it.
     fn forget(&mut self, delivery: DeliveryId) {
         self.owed.remove(&delivery);

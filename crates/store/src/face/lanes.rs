@@ -3,12 +3,12 @@
 
 use std::future::Future;
 
-use ringpost_model::{LaneId, Notice, NoticeId, Timestamp, TriggerId};
+use ringpost_model::{LaneId, Notice, Timestamp, TriggerId};
 
 use super::Ledger;
 use crate::debt::{Debt, OwedCount, Prepared};
 use crate::error::Error;
-use crate::lane::{LaneDue, LaneRow};
+use crate::lane::LaneRow;
 use crate::rows::Rows;
 use crate::store::Store;
 
@@ -19,12 +19,6 @@ pub trait LaneLedger: Ledger {
     /// # Errors
     /// The store cannot be read or written.
     fn lanes(&self) -> impl Future<Output = Result<Rows<LaneRow>, Error>> + Send;
-
-    /// Lanes whose receiver is down, with when the next probe is due.
-    ///
-    /// # Errors
-    /// The store cannot be read or written.
-    fn open_lanes_due(&self) -> impl Future<Output = Result<Vec<LaneDue>, Error>> + Send;
 
     /// Leases the probe of a lane, with its oldest debt; see [`Store::claim_probe`].
     ///
@@ -110,21 +104,11 @@ pub trait LaneLedger: Ledger {
     /// # Errors
     /// The store cannot be read or written.
     fn unfired_notices(&self, limit: usize) -> impl Future<Output = Result<Rows<Notice>, Error>> + Send;
-
-    /// One notice, as long as it is kept.
-    ///
-    /// # Errors
-    /// The store cannot be read or written.
-    fn notice(&self, id: NoticeId) -> impl Future<Output = Result<Option<Notice>, Error>> + Send;
 }
 
 impl LaneLedger for Store {
     async fn lanes(&self) -> Result<Rows<LaneRow>, Error> {
         Self::lanes(self).await
-    }
-
-    async fn open_lanes_due(&self) -> Result<Vec<LaneDue>, Error> {
-        Self::open_lanes_due(self).await
     }
 
     async fn claim_probe(
@@ -180,9 +164,5 @@ impl LaneLedger for Store {
 
     async fn unfired_notices(&self, limit: usize) -> Result<Rows<Notice>, Error> {
         Self::unfired_notices(self, limit).await
-    }
-
-    async fn notice(&self, id: NoticeId) -> Result<Option<Notice>, Error> {
-        Self::notice(self, id).await
     }
 }

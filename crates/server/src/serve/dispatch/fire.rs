@@ -72,6 +72,14 @@ impl<S: Ledger, T: TriggerSource> Fire<S, T> {
         Ok(deliveries.into_iter().map(shot).collect())
     }
 
+    /// The triggers that may fire for what a tenant's calls and triggers do.
+    ///
+    /// # Errors
+    /// They cannot be looked up.
+    pub(super) async fn applicable(&self, tenant: &TenantKey) -> anyhow::Result<Applicable> {
+        Ok(self.triggers.lookup(tenant).await?)
+    }
+
     async fn tenant_id(&mut self, key: &TenantKey) -> anyhow::Result<Option<TenantId>> {
         if let Some(id) = self.ids.get(key) {
             return Ok(Some(*id));

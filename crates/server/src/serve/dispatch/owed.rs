@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringpost_bus::Worker;
-use ringpost_deliver::{Job, Tries};
+use ringpost_deliver::{Content, Job, Tries};
 use ringpost_model::{Envelope, Timestamp};
-use ringpost_store::{Debt, Ended, Ending, Expect, LaneDue, Ledger, StoredTrigger};
+use ringpost_store::{Debt, Ended, Ending, LaneDue, LaneLedger, Prepared};
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::{Dispatch, State};
 use crate::trigger_cache::TriggerSource;
@@ -28,10 +28,24 @@ const LOOK_AFTER: Duration = Duration::from_millis(20);
 /// Debts of switched-off triggers that are ended at once.
 const CANCEL: usize = 1_000;
 
-impl<W: Worker, S: Ledger, T: TriggerSource> Dispatch<W, S, T> {
+/// Why a debt is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// It is due.
+    Due,
+    /// To find out whether its receiver is back.
+    Probe,
+    /// It has waited as long as it may.
+    Last,
+}
+
+impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
     /// Claims what is due in every lane, and hands it over.
     pub(super) async fn claim(&mut self, state: &mut State) {
         let now = (self.clock)();
+        if let Err(error) = self.look(state, now).await {
+            warn!(error = format!("{error:#}"), "look at lanes and notices failed, trying again");
+        }
         let next = match self.claim_due(state, now).await {
             Ok(next) => next,
             Err(error) => {
@@ -57,101 +71,103 @@ impl<W: Worker, S: Ledger, T: TriggerSource> Dispatch<W, S, T> {
             state.cancel_at = (cancelled < CANCEL).then(|| Instant::now() + LOOK_EVERY);
         }
         let until = now.plus_micros(i64::try_from(self.lease.as_micros()).unwrap_or(i64::MAX));
-        let mut next = state.cancel_at.is_none().then_some(now);
+        self.lease_rates(now).await;
+        self.try_last(state, now, until).await?;
+        let mut next = self.probe(state, now, until).await?;
+        if state.cancel_at.is_none() {
+            next = Some(now);
+        }
         for LaneDue { lane, due } in self.store.lanes_owed().await? {
             if due > now {
-                next = next.or(Some(due));
+                next = Some(next.map_or(due, |next| next.min(due)));
                 break;
             }
             // Claimed beyond that, a debt would only be written back; and a lane that hangs would take the room.
             let of_lane = self.lanes.room(lane).min(CLAIM);
             let room = CLAIMED.saturating_sub(state.owed.len()).min(of_lane);
             if room == 0 {
-                next = next.or(Some(now.plus_micros(WHILE_BUSY)));
+                let soon = now.plus_micros(WHILE_BUSY);
+                next = Some(next.map_or(soon, |next| next.min(soon)));
                 continue;
             }
-            for debt in self.store.claim(lane, &self.owner, now, room, until).await? {
-                self.hand_over(state, debt, now).await;
-            }
+            let debts = self.store.claim(lane, &self.owner, now, room, until).await?;
+            self.hand_over(state, debts, now, Kind::Due).await?;
         }
         Ok(next)
     }
 
-    async fn hand_over(&mut self, state: &mut State, debt: Debt, now: Timestamp) {
-        let id = debt.delivery.id;
-        match job(&self.store, &debt, now).await {
-            Ok(Ok(job)) => {
-                state.owed.insert(id);
-                if let Err(refused) = self.lanes.submit(job) {
-                    self.handle_refused(state, *refused, now);
-                }
-            }
-            Ok(Err((ending, reason))) => {
-                let (delivery, reason) = (debt.delivery, reason.into());
-                state.pending.end(Ended { delivery, ending, reason, at: now });
-            }
+    /// Hands claimed debts to their lanes; what one of them is made of may be gone, or damaged, and stops no other.
+    pub(super) async fn hand_over(
+        &mut self,
+        state: &mut State,
+        debts: Vec<Debt>,
+        now: Timestamp,
+        kind: Kind,
+    ) -> Result<(), ringpost_store::Error> {
+        let prepared = match self.store.prepare(&debts).await {
+            Ok(prepared) => prepared,
             Err(error) => {
-                // Its neighbours go on: what is wrong may be wrong with this one alone.
-                warn!(%error, delivery = %id, "what a debt is of cannot be read, trying again");
-                let due = now.plus_micros(AFTER_UNREADABLE);
-                state.pending.owe(Debt { due, leased_until: None, ..debt });
+                // They are leased: given back, so that the next look finds them.
+                for debt in debts {
+                    self.put_back(state, debt, &error, now);
+                }
+                return Err(error);
+            }
+        };
+        for (debt, prepared) in debts.into_iter().zip(prepared) {
+            match prepared.map(|prepared| job(&debt, prepared, now, kind)) {
+                Ok(Ok(job)) => {
+                    state.owed.insert(debt.delivery.id);
+                    if let Err(refused) = self.lanes.submit(job) {
+                        self.handle_refused(state, *refused, now).await;
+                    }
+                }
+                Ok(Err((ending, reason))) => {
+                    let (delivery, reason) = (debt.delivery, reason.into());
+                    state.pending.end(Ended { delivery, ending, reason, at: now });
+                }
+                Err(error) => self.put_back(state, debt, &error, now),
             }
         }
+        Ok(())
+    }
+
+    /// What is wrong may be wrong with this one alone: it waits for a while, its neighbours go on.
+    fn put_back(&self, state: &mut State, debt: Debt, error: &ringpost_store::Error, now: Timestamp) {
+        warn!(%error, delivery = %debt.delivery.id, "what a debt is of cannot be read, trying again");
+        let due = now.plus_micros(AFTER_UNREADABLE);
+        state.pending.owe(Debt { due, leased_until: None, ..debt });
     }
 }
 
 /// The next try of a debt, or how it is over without one.
-async fn job(
-    store: &impl Ledger,
-    debt: &Debt,
-    now: Timestamp,
-) -> Result<Result<Job, (Ending, &'static str)>, ringpost_store::Error> {
-    let delivery = &debt.delivery;
-    let current = store.trigger(delivery.trigger).await?;
-    let Some(current) = current.filter(|current| current.trigger.enabled) else {
-        return Ok(Err((Ending::Cancelled, "the trigger was disabled or removed")));
+fn job(debt: &Debt, prepared: Prepared, now: Timestamp, kind: Kind) -> Result<Job, (Ending, &'static str)> {
+    let Some(current) = prepared.current.filter(|current| current.trigger.enabled) else {
+        return Err((Ending::Cancelled, "the trigger was disabled or removed"));
     };
-    let Some(version) = store.trigger_version(delivery.trigger, delivery.trigger_version).await? else {
-        return Ok(Err((Ending::Failed, "the version of its trigger is no longer kept")));
-    };
-    let Some(bytes) = store.envelope(delivery.session, delivery.rev).await? else {
-        return Ok(Err((Ending::Failed, "its record is no longer kept")));
-    };
-    let Ok(envelope) = Envelope::from_bytes(&bytes) else {
-        return Ok(Err((Ending::Failed, "its record cannot be read")));
-    };
-    Ok(Ok(Job {
-        delivery: delivery.clone(),
-        version: Arc::new(version.trigger),
-        trigger: Arc::new(current.trigger),
-        content: envelope.cdr.into(),
+    let version = prepared.version.ok_or((Ending::Failed, "the version of its trigger is no longer kept"))?;
+    let content = content(prepared.content).map_err(|reason| (Ending::Failed, reason))?;
+    Ok(Job {
+        delivery: debt.delivery.clone(),
+        version: Arc::new(version.trigger.clone()),
+        trigger: Arc::new(current.trigger.clone()),
+        content,
         attempt: debt.attempts + 1,
         tries: Tries { used: debt.tries, first: debt.first_try },
         queued: now,
         owed: true,
-        probe: false,
-        last: false,
-    }))
+        probe: kind == Kind::Probe,
+        last: kind == Kind::Last,
+    })
 }
 
-/// Switches a trigger off, with the reason that people are shown.
-pub(super) async fn disable(store: &impl Ledger, job: &Job, reason: &str, now: Timestamp) {
-    let id = job.delivery.trigger;
-    let found = match store.trigger(id).await {
-        Ok(found) => found,
-        Err(error) => {
-            warn!(%error, trigger = %id, "trigger could not be disabled");
-            return;
-        }
-    };
-    // A URL that was corrected meanwhile is not gone.
-    let is_same = |stored: &StoredTrigger| stored.trigger.enabled && stored.trigger.url == job.trigger.url;
-    let Some(mut stored) = found.filter(is_same) else { return };
-    stored.trigger.enabled = false;
-    stored.trigger.disabled_reason = reason.into();
-    let expect = Expect::Version(stored.version);
-    match store.put_trigger(&stored.tenant, &stored.trigger, expect, now).await {
-        Ok(_) => info!(trigger = %id, tenant = %stored.tenant, reason, "trigger disabled"),
-        Err(error) => warn!(%error, trigger = %id, "trigger could not be disabled"),
+/// What a delivery tells, or why that cannot be told.
+fn content(kept: Option<ringpost_store::Content>) -> Result<Content, &'static str> {
+    match kept {
+        Some(ringpost_store::Content::Envelope(bytes)) => Envelope::from_bytes(&bytes)
+            .map(|envelope| Content::Record(Arc::new(envelope.cdr)))
+            .map_err(|_| "its record cannot be read"),
+        Some(ringpost_store::Content::Notice(notice)) => Ok(Content::Notice((*notice).into())),
+        None => Err("its record is no longer kept"),
     }
 }

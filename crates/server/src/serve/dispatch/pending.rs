@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use ringpost_bus::Partition;
-use ringpost_model::DeliveryId;
-use ringpost_store::{Attempt, Batch, Debt, Ended, Exchange, NewSession};
+use ringpost_model::{DeliveryId, Notice, NoticeId};
+use ringpost_store::{Attempt, Batch, Debt, Ended, Exchange, LaneWord, NewSession};
 
 /// A record of the log: where one of its effects is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -22,6 +22,9 @@ pub(crate) struct Pending {
     ended: HashMap<DeliveryId, Ended>,
     /// Order in which deliveries first came in here: debts of one trigger and session keep it.
     order: Vec<DeliveryId>,
+    lanes: Vec<LaneWord>,
+    notices: Vec<Notice>,
+    fired: Vec<NoticeId>,
     settles: Vec<Place>,
 }
 
@@ -58,6 +61,36 @@ impl Pending {
         self.ended.insert(id, ended);
     }
 
+    /// Something about a lane. Of its breaker only the newest state is kept.
+    pub(crate) fn lane(&mut self, word: LaneWord) {
+        if let LaneWord::Breaker { lane, .. } = &word {
+            let lane = *lane;
+            let is_older = |it: &LaneWord| matches!(it, LaneWord::Breaker { lane: of, .. } if *of == lane);
+            self.lanes.retain(|it| !is_older(it));
+        }
+        self.lanes.push(word);
+    }
+
+    /// Something to tell people.
+    pub(crate) fn notice(&mut self, notice: Notice) {
+        self.notices.push(notice);
+    }
+
+    /// The deliveries of a notice are among what is pending: it is not looked at again.
+    pub(crate) fn fired(&mut self, notice: NoticeId) {
+        self.fired.push(notice);
+    }
+
+    /// There is something new to tell people.
+    pub(crate) fn has_notices(&self) -> bool {
+        !self.notices.is_empty()
+    }
+
+    /// Notices were taken up.
+    pub(crate) fn has_fired(&self) -> bool {
+        !self.fired.is_empty()
+    }
+
     /// Once what is pending is durable, one effect of the record is.
     pub(crate) fn settle(&mut self, place: Place) {
         self.settles.push(place);
@@ -75,13 +108,22 @@ impl Pending {
 
     /// How much waits, to bound it.
     pub(crate) fn len(&self) -> usize {
-        self.sessions.len() + self.attempts.len() + self.debts.len() + self.ended.len() + self.settles.len()
+        let deliveries = self.attempts.len() + self.debts.len() + self.ended.len();
+        let told = self.lanes.len() + self.notices.len() + self.fired.len();
+        self.sessions.len() + deliveries + told + self.settles.len()
     }
 
     /// Takes everything out.
     pub(crate) fn take(&mut self) -> Flush {
         let mut taken = std::mem::take(self);
-        let mut batch = Batch { sessions: taken.sessions, attempts: taken.attempts, ..Batch::default() };
+        let mut batch = Batch {
+            sessions: taken.sessions,
+            attempts: taken.attempts,
+            lanes: taken.lanes,
+            notices: taken.notices,
+            fired: taken.fired,
+            ..Batch::default()
+        };
         for id in taken.order {
             batch.debts.extend(taken.debts.remove(&id));
             batch.ended.extend(taken.ended.remove(&id));

@@ -7,12 +7,12 @@ use std::sync::atomic::Ordering;
 use ringpost_bus::{Batch, Event, Message, Worker};
 use ringpost_deliver::{Content, Job, LaneKey, Tries};
 use ringpost_model::{Delivery, DeliveryId, Dialect, Envelope, Revisions, Timestamp};
-use ringpost_store::{Ledger, NewSession};
+use ringpost_store::{LaneLedger, NewSession};
 use tracing::warn;
 
 use super::fire::Shot;
 use super::pending::Place;
-use super::{AFTER_ERROR, Dispatch, Owned, State, report};
+use super::{Dispatch, Owned, State, report};
 use crate::serve::window::Window;
 use crate::trigger_cache::TriggerSource;
 
@@ -21,14 +21,14 @@ const LATER_REVISIONS: u32 = 8;
 /// A record may be stamped so far ahead of the clock that attempts are stamped by, in microseconds.
 const CLOCK_AHEAD: i64 = 120_000_000;
 
-impl<W: Worker, S: Ledger, T: TriggerSource> Dispatch<W, S, T> {
+impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
     pub(super) async fn handle_log(&mut self, state: &mut State, event: Event) -> anyhow::Result<()> {
         match event {
             Event::Assigned(assignment) => {
                 let owned = Owned { window: Window::default(), recovering: true };
                 state.partitions.insert(assignment.partition, owned);
             }
-            Event::Records(batch) => self.handle_records(state, batch).await,
+            Event::Records(batch) => self.handle_records(state, batch).await?,
             Event::Idle(_) => {
                 for owned in state.partitions.values_mut() {
                     owned.recovering = false;
@@ -51,14 +51,14 @@ impl<W: Worker, S: Ledger, T: TriggerSource> Dispatch<W, S, T> {
         Ok(())
     }
 
-    async fn handle_records(&mut self, state: &mut State, batch: Batch) {
+    async fn handle_records(&mut self, state: &mut State, batch: Batch) -> anyhow::Result<()> {
         let arrived = (self.clock)();
         let recovering = state.partitions.get(&batch.partition).is_some_and(|owned| owned.recovering);
         let mut shots: Vec<(Place, Shot)> = Vec::new();
         let mut fired_here = HashSet::new();
         for message in &batch.messages {
             let place = Place { partition: batch.partition, offset: message.offset.0 };
-            let fired = self.read_record(state, &batch, message, arrived, &fired_here).await;
+            let fired = self.read_record(state, &batch, message, arrived, &fired_here).await?;
             let effects = 1 + fired.len();
             if let Some(owned) = state.partitions.get_mut(&batch.partition) {
                 owned.window.push(place.offset, effects);
@@ -68,7 +68,7 @@ impl<W: Worker, S: Ledger, T: TriggerSource> Dispatch<W, S, T> {
             fired_here.extend(fired.iter().map(|shot| shot.delivery.id));
             shots.extend(fired.into_iter().map(|shot| (place, shot)));
         }
-        let known = if recovering { self.known(&shots, arrived).await } else { HashSet::new() };
+        let known = if recovering { self.known(state, &shots, arrived).await? } else { HashSet::new() };
         for (place, shot) in shots {
             let is_outrun = later(&shot).any(|later| known.contains(&later.id));
             if known.contains(&shot.delivery.id) {
@@ -77,9 +77,10 @@ impl<W: Worker, S: Ledger, T: TriggerSource> Dispatch<W, S, T> {
                 state.pending.end(report::outrun(shot.delivery, arrived));
                 state.pending.settle(place);
             } else {
-                self.submit_fresh(state, place, shot, arrived);
+                self.submit_fresh(state, place, shot, arrived).await;
             }
         }
+        Ok(())
     }
 
     /// What a record fires. A record that cannot be read is a dead letter, and fires nothing.
@@ -90,7 +91,7 @@ impl<W: Worker, S: Ledger, T: TriggerSource> Dispatch<W, S, T> {
         message: &Message,
         now: Timestamp,
         fired_here: &HashSet<DeliveryId>,
-    ) -> Vec<Shot> {
+    ) -> anyhow::Result<Vec<Shot>> {
         let envelope = match Envelope::from_bytes(&message.value) {
             Ok(envelope) => envelope,
             Err(error) => {
@@ -99,35 +100,40 @@ impl<W: Worker, S: Ledger, T: TriggerSource> Dispatch<W, S, T> {
                 let dialect = Dialect::Native.name();
                 let letter = ringpost_store::DeadLetter::new(&place, now, &reason, dialect, &message.value);
                 self.dead_letters.keep(&[letter]).await;
-                return Vec::new();
+                return Ok(Vec::new());
             }
         };
         state.pending.session(NewSession::of(&envelope, message.value.to_vec()));
         let is_under_way = |id: DeliveryId| fired_here.contains(&id) || state.knows(id);
         loop {
             match self.fire.at(&envelope, &is_under_way).await {
-                Ok(shots) => return shots,
+                Ok(shots) => return Ok(shots),
                 Err(error) => {
                     // Triggers older than the limit are not used: the record waits until the store is back.
                     let error = format!("{error:#}");
                     warn!(error, tenant = %envelope.tenant, "triggers cannot be read, dispatch waits");
-                    tokio::time::sleep(AFTER_ERROR).await;
+                    state.wait("look up triggers").await?;
                 }
             }
         }
     }
 
     /// Which deliveries need nothing more, as the store knows them: these, and later revisions of them.
-    async fn known(&self, shots: &[(Place, Shot)], now: Timestamp) -> HashSet<DeliveryId> {
+    async fn known(
+        &self,
+        state: &State,
+        shots: &[(Place, Shot)],
+        now: Timestamp,
+    ) -> anyhow::Result<HashSet<DeliveryId>> {
         let own = shots.iter().map(|(_, shot)| shot.delivery.clone());
         let deliveries: Vec<_> = own.chain(shots.iter().flat_map(|(_, shot)| later(shot))).collect();
         let since = shots.iter().map(|(_, shot)| shot.emitted).min().unwrap_or(now).plus_micros(-CLOCK_AHEAD);
         loop {
             match self.store.settled_or_owed(&deliveries, since).await {
-                Ok(known) => return known,
+                Ok(known) => return Ok(known),
                 Err(error) => {
-                    warn!(%error, "look-up of earlier deliveries failed, trying again");
-                    tokio::time::sleep(AFTER_ERROR).await;
+                    self.complain(&error, "look-up of earlier deliveries");
+                    state.wait("look-up of earlier deliveries").await?;
                 }
             }
         }
@@ -135,7 +141,7 @@ impl<W: Worker, S: Ledger, T: TriggerSource> Dispatch<W, S, T> {
 
     /// The first try of a delivery. A correction goes by way of a debt, so that it takes the place of an owed
     /// earlier revision and never overtakes one; what a paused trigger fires is owed until it is resumed.
-    fn submit_fresh(&mut self, state: &mut State, place: Place, shot: Shot, queued: Timestamp) {
+    async fn submit_fresh(&mut self, state: &mut State, place: Place, shot: Shot, queued: Timestamp) {
         let Shot { delivery, trigger, cdr, .. } = shot;
         let why_owed = match (delivery.rev, trigger.paused) {
             (_, true) => Some("the trigger is paused"),
@@ -157,14 +163,15 @@ impl<W: Worker, S: Ledger, T: TriggerSource> Dispatch<W, S, T> {
         };
         if let Some(why) = why_owed {
             let lane = LaneKey::of(job.delivery.owner, &job.trigger.url).id();
-            state.pending.owe(report::debt(&job, lane, queued, why));
+            let debt = report::debt(&job, lane, queued, why);
+            self.owe(state, &job, debt, queued).await;
             state.pending.settle(place);
             state.claim_soon();
             return;
         }
         state.fresh.insert(id, place);
         if let Err(refused) = self.lanes.submit(job) {
-            self.handle_refused(state, *refused, queued);
+            self.handle_refused(state, *refused, queued).await;
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What the lanes report, turned into what the store keeps. Pure.
 
-use ringpost_deliver::{Exchange, Finished, Job, Next};
+use ringpost_deliver::{Exchange, Finished, Job};
 use ringpost_model::{Delivery, LaneId, Timestamp};
 use ringpost_store as store;
 use ringpost_store::{Attempt, Debt, Ended, Ending};
@@ -47,9 +47,9 @@ pub(super) fn ended(job: &Job, ending: Ending, reason: &str, at: Timestamp) -> E
     Ended { delivery: job.delivery.clone(), ending, reason: reason.into(), at }
 }
 
-/// The row of an attempt, and what went over the wire.
-pub(super) fn attempt(finished: &Finished) -> (Attempt, store::Exchange) {
-    let Finished { job, exchange, outcome, next, .. } = finished;
+/// The row of an attempt, and what went over the wire. After the last one the delivery is over.
+pub(super) fn attempt(finished: &Finished, last: bool) -> (Attempt, store::Exchange) {
+    let Finished { job, exchange, outcome, .. } = finished;
     let failure = exchange.failure.as_ref();
     let attempt = Attempt {
         id: exchange.attempt,
@@ -64,7 +64,7 @@ pub(super) fn attempt(finished: &Finished) -> (Attempt, store::Exchange) {
         ended: exchange.ended,
         class: outcome.class.name().into(),
         ok: outcome.is_success(),
-        last: matches!(next, Next::Done | Next::Failed | Next::Superseded),
+        last,
         status: outcome.status,
         error: failure.map(|failure| failure.text.clone().into()).unwrap_or_default(),
         address: exchange.address.map(|address| address.to_string().into()).unwrap_or_default(),

@@ -1,6 +1,7 @@
 //! What receivers get, whatever happens to them or to us.
 
 mod bench;
+mod down;
 
 use std::time::Duration;
 

@@ -22,7 +22,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::super::{Dispatch, Fire};
+use super::super::{BacklogLimits, Dispatch, Fire};
 use crate::admin::Readiness;
 use crate::clock;
 use crate::metrics::Metrics;
@@ -61,6 +61,9 @@ pub(super) struct Bench {
     pub(super) folder: TempDir,
     /// After so long in flight a delivery is owed.
     pub(super) handoff: Duration,
+    pub(super) breaker: ringpost_deliver::Limits,
+    pub(super) max_hold: Duration,
+    pub(super) backlog: BacklogLimits,
     pub(super) receiver: Arc<Receiver>,
 }
 
@@ -103,12 +106,15 @@ impl Transport for Receiver {
     fn send(&self, request: Request) -> Pin<Box<dyn Future<Output = Exchange> + Send + 'static>> {
         let path = request.url.path().to_owned();
         let body: serde_json::Value = serde_json::from_slice(&request.payload).unwrap();
-        let session: SessionId = body["cdr"]["id"].as_str().unwrap().parse().unwrap();
+        // Of a notice its event stands for the call.
+        let of_call =
+            body["cdr"]["id"].as_str().map(|id| id.parse::<SessionId>().unwrap().0.as_u128().to_string());
+        let session = of_call.unwrap_or_else(|| body["event"].as_str().unwrap().to_owned());
         let matches = if body["matches"] == false { " matches:false" } else { "" };
         let id = request.headers["webhook-id"].to_str().unwrap();
         // Left out of a first one.
         let rev = body["cdr"]["rev"].as_u64().unwrap_or(1);
-        let line = format!("{path} {} rev {rev}{matches} {id}", session.0.as_u128());
+        let line = format!("{path} {session} rev {rev}{matches} {id}");
         self.got.lock().unwrap().push(line);
         let always = self.paths.lock().unwrap().get(&path).copied();
         let does = always.or_else(|| self.script.lock().unwrap().pop_front()).unwrap_or(Does::Answer(200));
@@ -143,6 +149,9 @@ impl Bench {
         Self {
             folder: tempfile::tempdir().unwrap(),
             handoff: Duration::from_millis(100),
+            breaker: ringpost_deliver::Limits::default(),
+            max_hold: ringpost_deliver::MAX_HOLD,
+            backlog: BacklogLimits::default(),
             receiver: Arc::new(receiver),
         }
     }
@@ -172,6 +181,11 @@ impl Bench {
             // Short, so that what a crash leaves leased is soon free.
             lease: Duration::from_secs(2),
             grace: Duration::from_millis(200),
+            concurrency: LaneConfig::default().concurrency,
+            breaker: self.breaker.clone(),
+            max_hold: self.max_hold,
+            backlog: self.backlog,
+            shares_rates: false,
         };
         let stop = CancellationToken::new();
         let task = tokio::spawn(dispatch.run(stop.clone()));
