@@ -80,10 +80,10 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
         receiver: &Receiver,
         notice: impl Fn(&About<'_>, u64) -> Notice,
     ) {
-        for id in &receiver.triggers {
+        for (id, spent) in &receiver.triggers {
             let Some(stored) = self.stored(*id).await else { continue };
             let about = About { tenant: &stored.tenant, tenant_id: receiver.owner, trigger: &stored.trigger };
-            let notice = notice(&about, state.backlog.of(*id));
+            let notice = notice(&about, state.backlog.of(*id) + spent);
             state.pending.notice(notice);
         }
     }

@@ -23,8 +23,8 @@ pub(super) struct Receiver {
     /// Where it is, as it may be shown.
     pub(super) shown: Text,
     /// Triggers whose deliveries failed there since it began to: they are told when it counts as down, and when
-    /// it is back.
-    pub(super) triggers: BTreeSet<TriggerId>,
+    /// it is back. With how many of them were given up meanwhile, which come back when it counts as down.
+    pub(super) triggers: BTreeMap<TriggerId, u64>,
     /// The store is about to be told: what it says now is older.
     pub(super) is_dirty: bool,
 }
@@ -53,20 +53,25 @@ impl Receivers {
             breaker: Breaker::Healthy,
             owner: tried.owner,
             shown: Text::default(),
-            triggers: BTreeSet::new(),
+            triggers: BTreeMap::new(),
             is_dirty: false,
         });
         let (breaker, step) = tell(&receiver.breaker, &tried.told, self.concurrency, &self.limits);
         receiver.breaker = breaker;
         if tried.holds && receiver.breaker != Breaker::Healthy {
-            receiver.triggers.insert(tried.trigger);
+            receiver.triggers.entry(tried.trigger).or_default();
         }
         if step != Step::Nothing {
             receiver.is_dirty = true;
             if receiver.shown.is_empty() {
                 receiver.shown = ringpost_deliver::shown_text(tried.url).into();
             }
-            self.lanes.insert(tried.lane, receiver.clone());
+            let mut kept = receiver.clone();
+            if step == Step::Opened {
+                // They are owed again.
+                kept.triggers.values_mut().for_each(|spent| *spent = 0);
+            }
+            self.lanes.insert(tried.lane, kept);
         }
         (receiver, step)
     }
@@ -89,6 +94,13 @@ impl Receivers {
         known.breaker = Breaker::Healthy;
         known.is_dirty = true;
         Some(known.clone())
+    }
+
+    /// A delivery was given up while its receiver goes on failing.
+    pub(super) fn spent(&mut self, lane: LaneId, trigger: TriggerId) {
+        if let Some(receiver) = self.lanes.get_mut(&lane) {
+            *receiver.triggers.entry(trigger).or_default() += 1;
+        }
     }
 
     /// What the store has is on the disk now: what it says from here on is as new as what is known here.
@@ -116,7 +128,7 @@ impl Receivers {
             None if *breaker == Breaker::Healthy => false,
             None => {
                 let (breaker, shown) = (breaker.clone(), shown.into());
-                let receiver = Receiver { breaker, owner, shown, triggers: BTreeSet::new(), is_dirty: false };
+                let receiver = Receiver { breaker, owner, shown, triggers: BTreeMap::new(), is_dirty: false };
                 self.lanes.insert(lane, receiver);
                 true
             }
@@ -138,7 +150,7 @@ impl Receivers {
     /// More triggers that go there, as debts tell.
     pub(super) fn add_triggers(&mut self, lane: LaneId, triggers: impl IntoIterator<Item = TriggerId>) {
         if let Some(receiver) = self.lanes.get_mut(&lane) {
-            receiver.triggers.extend(triggers);
+            receiver.triggers.extend(triggers.into_iter().map(|trigger| (trigger, 0)));
         }
     }
 

@@ -151,6 +151,7 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
         }
         if fate == Fate::Spent {
             let debt = report::debt_after(finished, exchange.ended, job.tries.used);
+            state.receivers.spent(debt.lane, job.delivery.trigger);
             state.pending.lane(LaneWord::Spent { debt: Box::new(debt), at: exchange.ended });
         }
         if matches!(fate, Fate::Failed | Fate::Spent) {

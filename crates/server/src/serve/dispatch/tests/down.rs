@@ -61,6 +61,9 @@ async fn calls_that_failed_before_a_receiver_counted_as_down_come_too_when_it_is
     }
     let told = notices(&running).await;
     assert!(told.contains(&(EventName::DeliveryExhausted, Some(7))), "{told:?}");
+    let failing = running.store.unmailed_notices(1_000).await.unwrap();
+    let failing = failing.iter().find(|it| it.event == EventName::TriggerFailing).unwrap();
+    assert!(failing.owed >= Some(2), "those that come back are among what waits: {failing:?}");
     let count = |event| told.iter().filter(|(it, _)| *it == event).count();
     assert_eq!((count(EventName::TriggerFailing), count(EventName::TriggerRecovered)), (1, 1), "{told:?}");
 }
