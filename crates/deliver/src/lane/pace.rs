@@ -1,6 +1,6 @@
 //! The rate of a lane: how far apart its requests start. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use ringpost_model::TriggerId;
@@ -17,8 +17,8 @@ const CATCHES_UP_FROM: u64 = 10_000;
 /// A share is asked for again so long before it ends.
 const RENEW: Duration = Duration::from_millis(300);
 
-/// A lane that started something so recently is likely to start more.
-const RECENT: Duration = Duration::from_secs(1);
+/// What rates are of. A shared lane that started something within it is likely to start more.
+const SECOND: Duration = Duration::from_secs(1);
 
 /// The smallest limit of the lane's triggers, and when the next request may start.
 #[derive(Debug, Default)]
@@ -28,7 +28,9 @@ pub(super) struct Pace {
     is_shared: bool,
     share: Option<Share>,
     next: Option<Instant>,
-    last: Option<Instant>,
+    /// Starts of the last second, oldest first, where the rate is shared: a share that shrinks holds for what was
+    /// started before, too. The processes' shares would add up to more while they move between them.
+    recent: VecDeque<Instant>,
 }
 
 /// Whether a request may start.
@@ -67,11 +69,15 @@ impl Pace {
 
     /// When the next request may start.
     pub(super) fn wait(&self, now: Instant) -> Wait {
-        match (self.limits.is_empty(), self.interval(now), self.next) {
-            (true, ..) => Wait::Not,
-            (false, None, _) => Wait::ForShare,
-            (false, Some(_), Some(next)) if next > now => Wait::Until(next),
-            (false, Some(_), _) => Wait::Not,
+        if self.limits.is_empty() {
+            return Wait::Not;
+        }
+        if self.milli(now) == 0 {
+            return Wait::ForShare;
+        }
+        match self.next.max(self.below_most(now)) {
+            Some(next) if next > now => Wait::Until(next),
+            _ => Wait::Not,
         }
     }
 
@@ -81,7 +87,12 @@ impl Pace {
         let catch_up = if self.milli(now) >= CATCHES_UP_FROM { CATCH_UP } else { Duration::ZERO };
         let earliest = now.checked_sub(catch_up).unwrap_or(now);
         self.next = Some(self.next.map_or(now, |next| next.max(earliest)) + interval);
-        self.last = Some(now);
+        if self.is_shared {
+            while self.recent.front().is_some_and(|start| *start + SECOND <= now) {
+                self.recent.pop_front();
+            }
+            self.recent.push_back(now);
+        }
     }
 
     /// How many requests may start within so long, one at least; none = no limit.
@@ -97,7 +108,7 @@ impl Pace {
     pub(super) fn wants_share(&self, now: Instant, waits: bool) -> Option<u32> {
         let limit = self.limits.values().min().filter(|_| self.is_shared)?;
         let lasts = self.valid_share(now).is_some_and(|share| share.until > now + RENEW);
-        let is_recent = self.last.is_some_and(|last| last + RECENT > now);
+        let is_recent = self.recent.back().is_some_and(|last| *last + SECOND > now);
         (!lasts && (waits || is_recent)).then_some(*limit)
     }
 
@@ -122,6 +133,14 @@ impl Pace {
             part @ ..1_000 => part,
             more => more - more % 1_000,
         }
+    }
+
+    /// From when on the starts of the last second are fewer than the rate of now allows.
+    fn below_most(&self, now: Instant) -> Option<Instant> {
+        let milli = self.milli(now);
+        let most = if milli >= CATCHES_UP_FROM { milli / 1_000 * 11 / 10 } else { (milli / 1_000).max(1) };
+        let over = self.recent.len().checked_sub(usize::try_from(most).unwrap_or(usize::MAX))?;
+        self.recent.get(over).map(|start| *start + SECOND)
     }
 
     fn interval(&self, now: Instant) -> Option<Duration> {

@@ -47,6 +47,11 @@ impl Queue {
         self.owed.drain(..).chain(self.fresh.drain(..)).map(|queued| queued.job)
     }
 
+    #[cfg(test)]
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Queued> {
+        self.owed.iter().chain(&self.fresh)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.owed.len() + self.fresh.len()
     }

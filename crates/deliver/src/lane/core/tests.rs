@@ -7,6 +7,8 @@ use uuid::Uuid;
 use super::*;
 use crate::samples;
 
+mod random;
+
 const SECOND: Duration = Duration::from_secs(1);
 
 fn config() -> Config {
@@ -285,72 +287,6 @@ fn closing_gives_back_all_that_has_not_started() {
     assert!(bench.finish(A, 1, None).starts.is_empty());
 }
 
-/// Jobs come and end at random, for lanes, origins and strands that meet. Whatever happens, seats and lanes
-/// stay within their limits, a strand has one job in flight at most, and no job is lost or doubled.
-#[test]
-fn no_job_is_lost_and_no_limit_passed() {
-    let urls = [A, B, C, "https://other.example/d"];
-    let mut random = 0x2545_f491_4f6c_dd1d_u64;
-    let mut draw = |below: u64| {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        random % below
-    };
-    let mut bench = bench(Config { per_origin: 3, ..config() });
-    let mut in_flight: Vec<Start> = Vec::new();
-    let (mut taken, mut ended, mut given) = (0, 0, 0);
-    let mut revs = HashMap::<u128, u32>::new();
-    for step in 0..6_000 {
-        let effects = match draw(10) {
-            0..=4 => {
-                let session = u128::from(draw(12));
-                let rev = revs.entry(session).and_modify(|rev| *rev += 1).or_insert(1);
-                let url = urls[usize::try_from(draw(4)).unwrap()];
-                let rate = if draw(3) == 0 { json!({ "rateLimit": 5 }) } else { json!({}) };
-                let job = job(url, 1, session, *rev, rate);
-                let key = LaneKey::of(job.delivery.owner, url);
-                let effects = bench.core.submit(bench.now, key, job);
-                taken += u32::from(effects.is_ok());
-                effects.unwrap_or_default()
-            }
-            5..=8 if !in_flight.is_empty() => {
-                let at = usize::try_from(draw(in_flight.len() as u64)).unwrap();
-                let Start { lane, job } = in_flight.swap_remove(at);
-                ended += 1;
-                let pause = (draw(50) == 0).then_some(SECOND);
-                bench.core.finished(bench.now, lane, &job, pause)
-            }
-            _ => {
-                bench.now += Duration::from_millis(draw(300));
-                bench.pass()
-            }
-        };
-        given += effects.back.len();
-        in_flight.extend(effects.starts);
-        check_limits(&in_flight, step);
-        let [_, flying, waiting] = bench.core.sizes();
-        assert_eq!(flying, in_flight.len());
-        assert_eq!(taken as usize, ended + given + flying + waiting, "step {step}");
-    }
-    assert!(ended > 500 && given > 20, "{ended} {given}");
-}
-
-fn check_limits(in_flight: &[Start], step: u32) {
-    let mut lanes = HashMap::new();
-    let mut origins = HashMap::new();
-    let mut strands = HashMap::new();
-    for start in in_flight {
-        *lanes.entry(start.lane).or_insert(0) += 1;
-        let key = LaneKey::of(start.job.delivery.owner, &start.job.trigger.url);
-        *origins.entry(key.origin).or_insert(0) += 1;
-        *strands.entry(strand(&start.job)).or_insert(0) += 1;
-    }
-    assert!(lanes.values().all(|count| *count <= 2), "step {step}");
-    assert!(origins.values().all(|count| *count <= 3), "step {step}");
-    assert!(strands.values().all(|count| *count <= 1), "step {step}");
-}
-
 #[test]
 fn a_lane_whose_receiver_hangs_is_given_none_of_what_is_owed() {
     let mut bench = bench(config());
@@ -377,4 +313,30 @@ fn a_slow_rate_is_given_what_it_can_start_in_time() {
     bench.submit(&slow).unwrap();
     let id = LaneKey::of(slow.delivery.owner, &slow.trigger.url).id();
     assert_eq!(bench.core.room(bench.now, id), 3);
+}
+
+/// Fresh calls fill the lane and go through at `per_round` each 100 ms; how much it is given of what is owed then.
+fn room_beside_a_flood(rounds: u128) -> usize {
+    let mut bench = bench(config());
+    let mut running: VecDeque<u128> = VecDeque::new();
+    for round in 0..rounds {
+        for session in 0..6 {
+            running.extend(bench.call(A, round * 10 + session).unwrap_or_default());
+        }
+        bench.now += SECOND / 10;
+        bench.core.sweep(bench.now);
+        for _ in 0..2 {
+            if let Some(session) = running.pop_front() {
+                running.extend(sessions(&bench.finish(A, session, None)));
+            }
+        }
+    }
+    let id = LaneKey::of(samples::delivery().owner, A).id();
+    bench.core.room(bench.now, id)
+}
+
+#[test]
+fn a_flood_of_fresh_calls_leaves_half_of_the_starts_to_what_is_owed() {
+    assert_eq!(room_beside_a_flood(1), 0, "nothing is known of its speed yet");
+    assert_eq!(room_beside_a_flood(30), 2, "as many as may be in flight");
 }

@@ -1,6 +1,7 @@
 //! Receivers that are no sockets, in a runtime whose time is paused, and reports as text.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ pub(super) enum Does {
     Throttle(&'static str),
     /// Until the deadline.
     Hang,
+    /// Answers 500 until so long after the begin, then 200, each after 20 ms.
+    DownFor(Duration),
 }
 
 /// Receivers by path, and when each got its requests.
@@ -36,17 +39,29 @@ pub(super) struct World {
     pub(super) clock: Clock,
     pub(super) begin: Instant,
     pub(super) got: Mutex<Vec<(String, Duration)>>,
+    /// Requests in flight, of all receivers.
+    flying: Arc<AtomicUsize>,
 }
 
 impl World {
     pub(super) fn of(does: &[(&'static str, Does)]) -> Arc<Self> {
         let begin = Instant::now();
         let clock: Clock = Arc::new(move || plus(samples::now(), begin.elapsed()));
-        Arc::new(Self { does: does.iter().copied().collect(), clock, begin, got: Mutex::default() })
+        Arc::new(Self {
+            does: does.iter().copied().collect(),
+            clock,
+            begin,
+            got: Mutex::default(),
+            flying: Arc::default(),
+        })
     }
 
     pub(super) fn lanes(self: &Arc<Self>, config: Config) -> (Lanes, mpsc::Receiver<Report>) {
         Lanes::new(config, self.clone(), self.clock.clone())
+    }
+
+    pub(super) fn flying(&self) -> usize {
+        self.flying.load(Ordering::Relaxed)
     }
 
     /// When the receiver of this path got its requests.
@@ -61,6 +76,8 @@ impl Transport for World {
         let path = request.url.path().to_owned();
         self.got.lock().unwrap().push((path.clone(), self.begin.elapsed()));
         let (does, clock) = (self.does[path.as_str()], self.clock.clone());
+        let (flying, now) = (self.flying.clone(), self.begin.elapsed());
+        flying.fetch_add(1, Ordering::Relaxed);
         Box::pin(async move {
             let begun = Instant::now();
             let mut exchange = Exchange::of(&request, clock());
@@ -68,6 +85,7 @@ impl Transport for World {
                 Does::Answer(status, latency) => (Some(status), latency, None),
                 Does::Throttle(after) => (Some(429), MS, Some(("retry-after".to_owned(), after.to_owned()))),
                 Does::Hang => (None, SECOND * 10, None),
+                Does::DownFor(time) => (Some(if now < time { 500 } else { 200 }), MS * 20, None),
             };
             sleep(latency).await;
             let headers = header.into_iter().collect();
@@ -77,6 +95,7 @@ impl Transport for World {
             exchange.failure = status.is_none().then_some(late);
             exchange.ended = clock();
             exchange.took = begun.elapsed();
+            flying.fetch_sub(1, Ordering::Relaxed);
             exchange
         })
     }
