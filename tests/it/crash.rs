@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::harness::{Home, Kept, Receiver, Reply, Traffic, judge, settle_down};
+use crate::harness::{Disk, Home, Kept, Life, Receiver, Repeats, Reply, Traffic, judge, settle_down};
 
-const CALLS: u64 = 250;
+const CALLS: u64 = 300;
 /// While legs are sent; one more comes after.
-const KILLS: usize = 6;
+const KILLS: usize = 49;
 
 /// Leases are short, so that what was in flight at a crash comes again while we wait; few requests at a time, so that
 /// some wait when it comes.
@@ -53,7 +53,7 @@ fn slow_and_moody() -> impl Fn(&crate::harness::Request) -> Reply + Send + Sync 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_crash_at_any_moment_loses_no_call_doubles_none_and_repeats_only_what_a_receiver_can_tell() {
+async fn fifty_crashes_at_any_moment_lose_no_call_double_none_and_repeat_only_what_was_in_flight() {
     let mut random = StdRng::seed_from_u64(seed());
     let home = Home::new(SETTINGS);
     let receiver = Receiver::start(slow_and_moody()).await;
@@ -62,8 +62,18 @@ async fn a_crash_at_any_moment_loses_no_call_doubles_none_and_repeats_only_what_
 
     let began = Instant::now();
     let mut sending = traffic.send();
-    let mut cut_off = 0;
+    let (mut lives, mut cut_off) = (Vec::new(), 0);
+    let disk = Disk::watch(&home.path(""));
     for kill in 0..KILLS {
+        let began = Instant::now();
+        if kill % 5 == 4 {
+            // While it starts: it reads what the last one left, and may write already.
+            let starting = home.start();
+            tokio::time::sleep(Duration::from_millis(random.random_range(0..200))).await;
+            lives.push(Life { began, killed: Instant::now() });
+            starting.kill();
+            continue;
+        }
         let serve = home.serve().await;
         sending.to(Some(serve.intake));
         let from = sending.requests * kill / KILLS;
@@ -74,17 +84,23 @@ async fn a_crash_at_any_moment_loses_no_call_doubles_none_and_repeats_only_what_
         if kill % 2 == 1 {
             receiver.count(seen + 1).await;
         }
-        tokio::time::sleep(Duration::from_millis(random.random_range(0..80))).await;
+        // Some lives are longer: what is answered then has to be on the disk at the end.
+        let pause =
+            if kill % 10 == 0 { random.random_range(1_000..3_000) } else { random.random_range(0..80) };
+        tokio::time::sleep(Duration::from_millis(pause)).await;
         cut_off += receiver.in_flight();
+        lives.push(Life { began, killed: Instant::now() });
         serve.kill();
         sending.to(None);
     }
+    let last = Instant::now();
     let serve = home.serve().await;
     sending.to(Some(serve.intake));
     sending.done().await;
     // Once more when all is taken in: what is under way, or owed, is known to nobody but us.
     receiver.count(receiver.requests().len() + 1).await;
     cut_off += receiver.in_flight();
+    lives.push(Life { began: last, killed: Instant::now() });
     serve.kill();
     let serve = home.serve().await;
     let sent = began.elapsed();
@@ -93,16 +109,36 @@ async fn a_crash_at_any_moment_loses_no_call_doubles_none_and_repeats_only_what_
 
     let requests = receiver.requests();
     let ids: HashSet<&str> = requests.iter().map(|request| request.header("webhook-id")).collect();
-    let (repeats, again) = (requests.len() - ids.len(), sending.progress().again);
+    let again = sending.progress().again;
+    let repeats = Repeats::of(&requests, &lives, &disk);
     println!(
         "{CALLS} calls, {} requests of legs ({again} sent again), {} kills with {cut_off} webhooks in flight; \
-         {} webhooks for {} deliveries; taken in after {sent:.1?}, done after {:.1?}",
+         {} webhooks for {} deliveries: {} retries, {} repeated that were in flight, {} that were answered up to {:.0?} \
+         before (at most {:.0?} allowed); {} answered earlier, none of them repeated; taken in after {sent:.1?}, done after {:.1?}",
         sending.requests,
-        KILLS + 1,
+        lives.len(),
         requests.len(),
         ids.len(),
+        repeats.retries,
+        repeats.in_flight,
+        repeats.unwritten.len(),
+        repeats.longest(),
+        repeats.window,
+        repeats.safe,
         began.elapsed()
     );
-    assert!(cut_off > 0 && repeats > 0 && again > 0, "the crashes met nothing: this run has shown nothing");
-    judge(&traffic, &Kept::open(&home).await, &requests).await;
+    assert!(repeats.violations.is_empty(), "{:#?}", repeats.violations);
+    let has_shown = cut_off > 0 && repeats.by_crash() > 0 && repeats.safe > 0 && again > 0;
+    assert!(has_shown, "the crashes met nothing: this run has shown nothing");
+    let kept = Kept::open(&home).await;
+    judge(&traffic, &kept, &requests).await;
+    nothing_on_record_was_sent_again(&kept).await;
+}
+
+/// Exact, without a clock: what is in the log as delivered was never sent after that, or it would be there twice.
+async fn nothing_on_record_was_sent_again(kept: &Kept) {
+    let mut delivered = HashSet::new();
+    for attempt in kept.attempts().await.into_iter().filter(|attempt| attempt.ok) {
+        assert!(delivered.insert(attempt.delivery), "{} is on record as delivered twice", attempt.delivery);
+    }
 }

@@ -1,9 +1,11 @@
 //! What the tests of the whole system share: the real binary, a data folder, a receiver, traffic. No test waits for
 //! time to pass: it waits for something to happen, and `TIMEOUT` only ends what hangs.
 
+mod disk;
 mod home;
 mod judge;
 mod receiver;
+mod repeats;
 mod serve;
 mod sink;
 mod store;
@@ -13,10 +15,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+pub(crate) use disk::Disk;
 pub(crate) use home::{Home, run};
 pub(crate) use judge::{judge, settle_down};
 pub(crate) use receiver::{Receiver, Reply, Request};
-pub(crate) use serve::{Answer, Serve};
+pub(crate) use repeats::{Life, Repeats};
+pub(crate) use serve::{Answer, Serve, Starting};
 pub(crate) use sink::Sink;
 pub(crate) use store::Kept;
 pub(crate) use traffic::Traffic;

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use super::Serve;
+use super::{Serve, Starting};
 
 /// An installation. It is gone with its owner.
 pub(crate) struct Home {
@@ -68,7 +68,12 @@ impl Home {
 
     /// Starts the server on it, and waits until it is ready.
     pub(crate) async fn serve(&self) -> Serve {
-        Serve::start(self).await
+        self.start().ready().await
+    }
+
+    /// Starts the server on it.
+    pub(crate) fn start(&self) -> Starting {
+        Starting::spawn(Serve::command(self))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::to_bytes;
@@ -34,15 +34,17 @@ pub(crate) struct Request {
     pub(crate) query: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    /// When all of it had come.
+    pub(crate) came: Instant,
     fate: Arc<Mutex<Fate>>,
 }
 
-/// How far a request is.
+/// How far a request is, and since when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
+pub(crate) enum Fate {
     /// It is not answered yet.
     Open,
-    Answered(StatusCode),
+    Answered(StatusCode, Instant),
     /// Its sender did not wait, as one does that is killed.
     Left,
 }
@@ -90,14 +92,14 @@ impl Request {
 
     /// It was answered with success.
     pub(crate) fn is_delivered(&self) -> bool {
-        matches!(self.fate(), Fate::Answered(status) if status.is_success())
+        matches!(self.fate(), Fate::Answered(status, _) if status.is_success())
     }
 
     pub(crate) fn is_open(&self) -> bool {
         self.fate() == Fate::Open
     }
 
-    fn fate(&self) -> Fate {
+    pub(crate) fn fate(&self) -> Fate {
         *self.fate.lock().expect("nobody panics with it")
     }
 
@@ -191,6 +193,7 @@ async fn receive(State(shared): State<Arc<Shared>>, request: HttpRequest) -> Res
         query: parts.uri.query().unwrap_or_default().to_owned(),
         headers: parts.headers,
         body,
+        came: Instant::now(),
         fate: Arc::new(Mutex::new(Fate::Open)),
     };
     let mut end = End { fate: Arc::clone(&request.fate), how: Fate::Left };
@@ -201,7 +204,7 @@ async fn receive(State(shared): State<Arc<Shared>>, request: HttpRequest) -> Res
         Some(time) => tokio::time::sleep(time).await,
         None => std::future::pending().await,
     }
-    end.how = Fate::Answered(reply.status);
+    end.how = Fate::Answered(reply.status, Instant::now());
     let mut response = (reply.status, reply.body).into_response();
     for (name, value) in reply.headers {
         response.headers_mut().insert(name, value.parse().expect("a value"));

@@ -29,21 +29,46 @@ pub(crate) struct Answer {
     pub(crate) body: Value,
 }
 
-impl Serve {
-    pub(super) async fn start(home: &Home) -> Self {
-        let flags = home.flags();
-        let mut command = command(&["serve"]);
-        command.args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
-        command.args(&flags).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+/// The process, from its first moment on. Dropped it is killed, wherever it is.
+pub(crate) struct Starting {
+    child: Child,
+    log: watch::Receiver<Vec<String>>,
+}
+
+impl Starting {
+    /// Runs a command that ends as `ringpost serve`.
+    pub(crate) fn spawn(mut command: Command) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
-        let mut log = read_lines(child.stderr.take().expect("it is piped"));
-        let up = wait_for_line(&mut log, "\"ringpost is up\"").await;
+        let log = read_lines(child.stderr.take().expect("it is piped"));
+        Self { child, log }
+    }
+
+    /// As a crash does, whatever it is doing.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("it can be killed");
+        self.child.wait().expect("it has ended");
+    }
+
+    /// Until it is ready.
+    pub(crate) async fn ready(mut self) -> Serve {
+        let up = wait_for_line(&mut self.log, "\"ringpost is up\"").await;
+        let Self { child, log } = self;
         let up: Value = serde_json::from_str(&up).expect("the log is JSON where nobody looks on");
         let port = |name: &str| up[name].as_str().and_then(|text| text.parse().ok()).expect("an address");
         let (intake, admin) = (port("intake"), port("admin"));
-        let serve = Self { child, log, client: client(), intake, admin };
+        let serve = Serve { child, log, client: client(), intake, admin };
         serve.ready().await;
         serve
+    }
+}
+
+impl Serve {
+    /// What starts the server on an installation.
+    pub(crate) fn command(home: &Home) -> Command {
+        let mut command = command(&["serve"]);
+        command.args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]).args(home.flags());
+        command
     }
 
     /// Until it says that it is ready.
