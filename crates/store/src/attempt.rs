@@ -11,6 +11,7 @@ use crate::columns::{Columns, places, undecodable};
 use crate::day::Day;
 use crate::error::{Error, doing};
 use crate::exchange;
+use crate::rows::{Rows, Unreadable};
 use crate::secret::Place;
 use crate::store::Store;
 
@@ -124,9 +125,9 @@ impl Store {
     ///
     /// # Errors
     /// The store cannot be read.
-    pub async fn attempts(&self, filter: &AttemptFilter, limit: usize) -> Result<Vec<Attempt>, Error> {
+    pub async fn attempts(&self, filter: &AttemptFilter, limit: usize) -> Result<Rows<Attempt>, Error> {
         const WHAT: &str = "list attempts";
-        let mut found = Vec::new();
+        let mut found = Rows::new();
         for day in self.inner.days.list(WHAT)?.into_iter().rev() {
             let missing = limit - found.len();
             if missing == 0 {
@@ -139,7 +140,7 @@ impl Store {
             let mut query = filter.query(missing);
             let rows = query.build().fetch_all(&database.readers).await.map_err(doing(WHAT))?;
             for row in &rows {
-                found.push(read(row).map_err(doing(WHAT))?);
+                found.push(read(row).map_err(|error| Unreadable::new(WHAT, name(row), error)));
             }
         }
         Ok(found)
@@ -331,6 +332,10 @@ pub(crate) fn push_in(query: &mut QueryBuilder<Sqlite>, column: &str, ids: impl 
         list.push_bind(id.as_bytes().to_vec());
     }
     query.push(")");
+}
+
+fn name(row: &SqliteRow) -> String {
+    row.uuid("id").map_or_else(|_| "an attempt".to_owned(), |id| format!("attempt {id}"))
 }
 
 fn read(row: &SqliteRow) -> sqlx::Result<Attempt> {

@@ -134,7 +134,7 @@ impl Ledger for Store {
     }
 
     async fn tenants(&self) -> Result<Vec<Tenant>, Error> {
-        Self::tenants(self).await
+        Self::tenants(self).await?.all()
     }
 
     async fn put_tenant(&self, tenant: &Tenant, now: Timestamp) -> Result<Written, Error> {

@@ -33,6 +33,17 @@ impl<T> Rows<T> {
         Self { found: Vec::new(), unreadable: Vec::new(), skipped: 0 }
     }
 
+    /// All rows, or what was wrong with the first that cannot be read: for who must not miss one.
+    ///
+    /// # Errors
+    /// A row cannot be read.
+    pub fn all(self) -> Result<Vec<T>, Error> {
+        match self.unreadable.into_iter().next() {
+            Some(unreadable) => Err(unreadable.error),
+            None => Ok(self.found),
+        }
+    }
+
     /// Adds a row, or that it could not be read.
     pub(crate) fn push(&mut self, row: Result<T, Unreadable>) {
         match row {

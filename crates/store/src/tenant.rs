@@ -5,8 +5,9 @@ use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use crate::change::{Kind, Written, bump};
-use crate::columns::undecodable;
+use crate::columns::{Columns, undecodable};
 use crate::error::{Error, doing};
+use crate::rows::{Rows, Unreadable};
 use crate::store::Store;
 
 /// Deeper trees are mistakes: dispatch walks up at every call.
@@ -21,12 +22,16 @@ impl Store {
         const WHAT: &str = "save a tenant";
         let mut write = self.begin(WHAT).await?;
         let document = document(&tenant.key, serde_json::to_string(tenant))?;
-        let before = find(&mut write, &tenant.key).await.map_err(doing(WHAT))?;
-        if before.as_ref().is_some_and(|before| before.id != tenant.id) {
-            return Err(refused(&tenant.key, "its id cannot be changed"));
-        }
-        if before.as_ref() == Some(tenant) {
-            return Ok(Written::Same);
+        let query = sqlx::query("SELECT document, id FROM tenants WHERE key = ?").bind(tenant.key.as_str());
+        let before = query.fetch_optional(&mut *write).await.map_err(doing(WHAT))?;
+        if let Some(before) = &before {
+            if before.uuid("id").map_err(doing(WHAT))? != tenant.id.0 {
+                return Err(refused(&tenant.key, "its id cannot be changed"));
+            }
+            // One that cannot be read is another: saved anew it is whole again.
+            if read(before).is_ok_and(|before| before == *tenant) {
+                return Ok(Written::Same);
+            }
         }
         if let Some(parent) = &tenant.parent {
             check_parent(&mut write, &tenant.key, parent).await?;
@@ -84,15 +89,17 @@ impl Store {
         row.as_ref().map(read).transpose().map_err(doing(WHAT))
     }
 
-    /// Every tenant, by key: the tree is small, and read whole.
+    /// Every tenant, by key: the tree is small, and read whole. One that cannot be read keeps no other back.
     ///
     /// # Errors
     /// The store cannot be read.
-    pub async fn tenants(&self) -> Result<Vec<Tenant>, Error> {
+    pub async fn tenants(&self) -> Result<Rows<Tenant>, Error> {
         const WHAT: &str = "read the tenants";
-        let query = sqlx::query("SELECT document FROM tenants ORDER BY key");
+        let query = sqlx::query("SELECT document, key FROM tenants ORDER BY key");
         let rows = query.fetch_all(self.readers()).await.map_err(doing(WHAT))?;
-        rows.iter().map(read).collect::<sqlx::Result<_>>().map_err(doing(WHAT))
+        let name = |row: &SqliteRow| format!("tenant {}", row.try_get::<&str, _>("key").unwrap_or_default());
+        let read = |row| read(row).map_err(|error| Unreadable::new(WHAT, name(row), error));
+        Ok(rows.iter().map(read).collect())
     }
 }
 

@@ -29,7 +29,11 @@ impl TriggerSource for Store {
     }
 
     async fn tree(&self) -> Result<Vec<Tenant>, Error> {
-        self.tenants().await
+        let tenants = self.tenants().await?;
+        for unreadable in &tenants.unreadable {
+            error!(row = unreadable.row, error = %unreadable.error, "nothing fires for a tenant: it cannot be read");
+        }
+        Ok(tenants.found)
     }
 
     async fn changes_since(&self, seq: u64) -> Result<Vec<Change>, Error> {

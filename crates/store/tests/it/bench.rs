@@ -9,6 +9,8 @@ use ringpost_model::{
 use ringpost_store::{
     Attempt, Batch, Config, Debt, Ended, Ending, Exchange, Expect, Key, Keyring, NewSession, OpenError, Store,
 };
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection};
 use uuid::{NoContext, Uuid};
 
 /// The tests of a module, for each backend. A second one adds a line here.
@@ -46,6 +48,24 @@ impl Bench {
 
     pub(crate) async fn open_with(&self, key: char) -> Result<Store, OpenError> {
         Store::open(Config { folder: self.folder().to_owned(), keyring: Keyring::new(self::key(key)) }).await
+    }
+
+    /// Changes rows of `store.db` behind the store's back.
+    pub(crate) async fn damage(&self, sql: &str) {
+        self.damage_file("store.db", sql).await;
+    }
+
+    /// The same with the attempts of 2026-03-10.
+    pub(crate) async fn damage_day(&self, sql: &str) {
+        self.damage_file("attempts-2026-03-10.db", sql).await;
+    }
+
+    async fn damage_file(&self, name: &str, sql: &str) {
+        let options = SqliteConnectOptions::new().filename(self.folder().join(name));
+        let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+        let done = sqlx::query(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
+        assert!(done.rows_affected() > 0, "{sql}");
+        connection.close().await.unwrap();
     }
 
     /// As a process does that starts again.

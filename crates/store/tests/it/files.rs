@@ -1,11 +1,10 @@
-//! What only the files promise: no secret in them, a wrong key told, two processes at a time, migrations.
+//! What only the files promise: no secret in them, a wrong key told, two processes at a time.
 
 use std::fs;
 use std::path::Path;
 
 use ringpost_model::Auth;
 use ringpost_store::{Batch, Config, Expect, Keyring, OpenError, Store, new_token};
-use sha2::{Digest, Sha256};
 
 use crate::bench::{
     Bench, at, attempt, delivery, key, pbx_key, tenant, tenant_key, trigger, trigger_id, with_triggers,
@@ -153,17 +152,3 @@ async fn a_store_of_a_later_version_is_left_alone() {
     let error = bench.open_with('a').await.unwrap_err();
     assert!(matches!(error, OpenError::Newer { found: 99, .. }), "{error}");
 }
-
-/// A step that was released has run somewhere: it is never changed, a new one is added.
-#[test]
-fn released_migrations_are_never_changed() {
-    let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/schema");
-    for (file, expected) in [("store_1.sql", STORE_1), ("attempts_1.sql", ATTEMPTS_1)] {
-        let hash = Sha256::digest(fs::read(schema.join(file)).unwrap());
-        let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hash, expected, "{file}");
-    }
-}
-
-const STORE_1: &str = "225f2264e7c1f9328c043e53427f9a276bfe0527093257bafcb8425c500bc030";
-const ATTEMPTS_1: &str = "66d3db0c8a679fede4d85a01e73a1892cdeb79709c23b1e5bf34341d8081adec";

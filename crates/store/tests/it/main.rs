@@ -3,11 +3,17 @@
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod attempts;
+mod backup;
 mod bench;
 mod configuration;
 mod crash;
+mod damage;
 mod dead_letters;
 mod debts;
 mod files;
+mod lanes;
+mod migration;
+mod notices;
 mod order;
+mod prepare;
 mod sessions;
