@@ -3,12 +3,14 @@
 //! [`Embedded`] is the handle, [`Journal`] the writer's loop that the caller runs. Many appends that wait at the
 //! same time share one transaction, and so one sync of the disk.
 
+mod backup;
 mod chunk;
 mod file;
 mod group;
 mod heads;
 mod job;
 mod journal;
+mod lag;
 mod plan;
 mod retention;
 mod worker;
@@ -26,7 +28,9 @@ use group::Groups;
 use heads::Heads;
 use job::{Job, Queue};
 
+pub use backup::{copy_journal, is_in_use, prepare_restored};
 pub use journal::Journal;
+pub use lag::Lag;
 pub use worker::EmbeddedWorker;
 
 /// Jobs that may wait for the writer, whatever their size: some for each connection of a busy intake.
@@ -37,19 +41,6 @@ const QUEUE_JOBS: usize = 4_096;
 pub struct Embedded {
     shared: Arc<Shared>,
     queue: Queue,
-}
-
-/// How far a group is behind.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lag {
-    /// Name of the group.
-    pub group: String,
-    /// Name of the topic.
-    pub topic: String,
-    /// Which partition.
-    pub partition: Partition,
-    /// Records that it has not committed yet.
-    pub records: u64,
 }
 
 /// What handle, workers and writer share.
@@ -93,22 +84,6 @@ impl Embedded {
     /// Its counters.
     pub fn metrics(&self) -> &Metrics {
         &self.shared.metrics
-    }
-
-    /// How far every group that was ever seen is behind, by group, topic and partition.
-    pub fn lags(&self) -> Vec<Lag> {
-        let heads = self.shared.heads();
-        let mut lags = Vec::new();
-        for ((group, topic, partition), position) in heads.positions() {
-            lags.push(Lag {
-                group: group.to_string(),
-                topic: self.shared.config.topics[topic].name.clone(),
-                partition: Partition(partition),
-                records: heads.end(topic, partition).saturating_sub(position),
-            });
-        }
-        lags.sort_by(|a, b| (&a.group, &a.topic, a.partition).cmp(&(&b.group, &b.topic, b.partition)));
-        lags
     }
 
     /// Drops records that are older than their topic keeps them and that every group has passed. Returns how

@@ -8,14 +8,14 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
 };
-use sqlx::{ConnectOptions, Connection, Row};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row};
 
 use crate::{Config, OpenError};
 
 use super::heads::Heads;
 
 /// Version of the tables, kept in the file.
-const FORMAT: i64 = 1;
+pub(super) const FORMAT: i64 = 1;
 /// Readers at a time: the workers of a process are few, and wait for each other only while reading.
 const READERS: u32 = 4;
 const PAGE_BYTES: u64 = 4_096;
@@ -114,7 +114,7 @@ pub(super) async fn open(config: &Config) -> Result<Opened, OpenError> {
     Ok(Opened { connection, ids, heads })
 }
 
-async fn user_version(connection: &mut SqliteConnection) -> sqlx::Result<i64> {
+pub(super) async fn user_version(connection: &mut SqliteConnection) -> sqlx::Result<i64> {
     sqlx::query_scalar("PRAGMA user_version").fetch_one(connection).await
 }
 
@@ -141,6 +141,21 @@ async fn topic_ids(connection: &mut SqliteConnection, config: &Config) -> sqlx::
     config.topics.iter().map(|topic| id(&topic.name)).collect()
 }
 
+/// Offset after the last chunk of a partition. A chunk without a record, whose body is its format only, is a gap.
+pub(super) async fn end(
+    connection: &mut SqliteConnection,
+    topic: i64,
+    partition: u32,
+    such: &'static str,
+) -> sqlx::Result<Option<u64>> {
+    let sql = format!(
+        "SELECT base + count FROM chunks WHERE topic = ? AND partition = ? {such} ORDER BY base DESC LIMIT 1"
+    );
+    // Made of constants only.
+    let query = sqlx::query_scalar::<_, i64>(AssertSqlSafe(sql)).bind(topic).bind(partition);
+    Ok(query.fetch_optional(connection).await?.map(|end| end as u64))
+}
+
 /// Where everything stands, from the file.
 pub(super) async fn load(
     connection: &mut SqliteConnection,
@@ -155,13 +170,14 @@ pub(super) async fn load(
             heads.set_start(*topic, partition, start as u64);
         }
     }
-    let last = "SELECT base + count FROM chunks WHERE topic = ? AND partition = ? ORDER BY base DESC LIMIT 1";
     for (topic, id) in ids.iter().enumerate() {
         for partition in 0..config.topics[topic].partitions {
-            let end = sqlx::query_scalar::<_, i64>(last).bind(id).bind(partition);
-            if let Some(end) = end.fetch_optional(&mut *connection).await? {
-                heads.set_end(topic, partition, end as u64);
+            let end = end(connection, *id, partition, "AND length(body) > 1").await?;
+            if let Some(end) = end {
+                heads.set_end(topic, partition, end);
             }
+            let reserved = self::end(connection, *id, partition, "").await?;
+            heads.set_reserved(topic, partition, reserved.unwrap_or_default());
         }
     }
     let positions = "SELECT consumer, topic, partition, next FROM positions";

@@ -18,8 +18,10 @@ pub(super) struct Heads {
 struct Span {
     /// Oldest offset kept.
     start: u64,
-    /// Offset that the next record gets.
+    /// Offset after the last record.
     end: u64,
+    /// Offsets below it are not given out: a restored journal leaves those that the lost one may have used.
+    reserved: u64,
 }
 
 impl Heads {
@@ -45,6 +47,16 @@ impl Heads {
 
     pub(super) fn set_end(&mut self, topic: usize, partition: u32, end: u64) {
         self.spans[topic][partition as usize].end = end;
+    }
+
+    /// Offset that the next record gets.
+    pub(super) fn next(&self, topic: usize, partition: u32) -> u64 {
+        let span = self.spans[topic][partition as usize];
+        span.end.max(span.reserved)
+    }
+
+    pub(super) fn set_reserved(&mut self, topic: usize, partition: u32, reserved: u64) {
+        self.spans[topic][partition as usize].reserved = reserved;
     }
 
     pub(super) fn position(&self, place: &Place) -> Option<u64> {

@@ -59,7 +59,8 @@ impl Plan {
         let index = match open {
             Some(index) if self.chunks[index].has_room_for(record) => index,
             _ => {
-                let base = open.map_or_else(|| heads.end(topic, partition), |index| self.chunks[index].end());
+                let base =
+                    open.map_or_else(|| heads.next(topic, partition), |index| self.chunks[index].end());
                 self.chunks.push(Chunk::new(topic, partition, base));
                 self.open.insert((topic, partition), self.chunks.len() - 1);
                 self.chunks.len() - 1

@@ -27,22 +27,23 @@ pub(super) async fn find(
     partition: u32,
     than: i64,
 ) -> Result<Option<Step>, Error> {
-    let (start, floor) = {
+    let floor = {
         let heads = shared.heads();
-        let end = heads.end(topic, partition);
-        (heads.start(topic, partition), heads.floor(topic, partition).unwrap_or(end))
+        heads.floor(topic, partition).unwrap_or_else(|| heads.end(topic, partition))
     };
     // The first chunks, up to the first that has to stay.
-    let sql =
-        "SELECT base + count, newest FROM chunks WHERE topic = ? AND partition = ? ORDER BY base LIMIT ?";
-    let query = sqlx::query_as::<_, (i64, i64)>(sql);
+    let sql = "SELECT base + count, newest, CASE WHEN length(body) > 1 THEN count ELSE 0 END
+        FROM chunks WHERE topic = ? AND partition = ? ORDER BY base LIMIT ?";
+    let query = sqlx::query_as::<_, (i64, i64, i64)>(sql);
     let query = query.bind(shared.ids[topic]).bind(partition).bind(STEP_CHUNKS);
     let chunks = query.fetch_all(&shared.readers).await.map_err(|source| Error::Read {
         topic: shared.config.topics[topic].name.clone(),
         partition: Partition(partition),
         source: Arc::new(source),
     })?;
-    let old = chunks.iter().take_while(|(end, newest)| *newest < than && *end as u64 <= floor);
-    let Some(before) = old.last().map(|(end, _)| *end as u64) else { return Ok(None) };
-    Ok(Some(Step { topic, partition, before, records: before - start }))
+    let old = chunks.iter().take_while(|(end, newest, _)| *newest < than && *end as u64 <= floor);
+    let old: Vec<_> = old.collect();
+    let Some(before) = old.last().map(|(end, _, _)| *end as u64) else { return Ok(None) };
+    let records = old.iter().map(|(_, _, records)| *records as u64).sum();
+    Ok(Some(Step { topic, partition, before, records }))
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
+mod backup;
 mod bench;
 mod crash;
 mod durable;
