@@ -1,5 +1,6 @@
 //! The command line: which commands there are, and what the process answers. The work is in [`crate::commands`].
 
+mod harmless;
 mod io;
 mod outcome;
 #[cfg(test)]
@@ -10,6 +11,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+pub(crate) use harmless::harmless;
 pub use io::Io;
 pub use outcome::{Failure, Outcome};
 

@@ -142,15 +142,14 @@ async fn show(store: &Store, ids: &[SessionId], io: &mut Io<'_>) -> Result<Outco
 /// What was sent of a call, and what is still owed.
 async fn requests(store: &Store, id: SessionId) -> Result<String, Failure> {
     let filter = AttemptFilter { session: Some(id), ..AttemptFilter::default() };
-    let mut attempts = store.attempts(&filter, REQUESTS).await.context("read requests")?;
-    attempts.reverse();
+    let attempts = store.attempts(&filter, REQUESTS).await.context("read requests")?;
     let mut lines = Vec::new();
-    for attempt in attempts {
+    for attempt in attempts.iter().rev() {
         let stored = store.attempt(attempt.id).await.context("read a request")?;
         let line = stored.map(|stored| stored.exchange.request_line).unwrap_or_default();
         let trigger = store.trigger(attempt.trigger).await.context("read a trigger")?;
         let name = trigger.map_or_else(|| "(removed)".into(), |stored| stored.trigger.name);
-        lines.push(show::request(&attempt, &name, &line));
+        lines.push(show::request(attempt, &name, &line));
     }
     let filter = DebtFilter { session: Some(id), ..DebtFilter::default() };
     for debt in store.debts(&filter, REQUESTS).await.context("read what is owed")? {

@@ -5,6 +5,8 @@ use std::fmt::Write;
 use ringpost_model::{Cdr, Envelope, Leg, LegDirection, NumberName, Side, State, Timestamp};
 use ringpost_store::{Attempt, Debt};
 
+use crate::cli::harmless;
+
 /// Width of the bar that stands for a whole call.
 const BAR: i64 = 60;
 
@@ -53,11 +55,11 @@ pub(super) fn requests(lines: &[String]) -> String {
 /// One request.
 pub(super) fn request(attempt: &Attempt, trigger: &str, line: &str) -> String {
     let took = (attempt.ended.micros() - attempt.started.micros()) / 1_000;
-    let status = attempt.status.map_or_else(|| plain(&attempt.error), |status| status.to_string());
+    let status = attempt.status.map_or_else(|| harmless(&attempt.error), |status| status.to_string());
     let at = attempt.started;
     format!(
         "{at}  {}: try {}, {} ({status}) in {took} ms, {line}",
-        plain(trigger),
+        harmless(trigger),
         attempt.number,
         attempt.class
     )
@@ -65,7 +67,7 @@ pub(super) fn request(attempt: &Attempt, trigger: &str, line: &str) -> String {
 
 /// One delivery that is owed.
 pub(super) fn owed(debt: &Debt, trigger: &str) -> String {
-    format!("{}  {}: owed after {} tries, {}", debt.due, plain(trigger), debt.attempts, plain(&debt.reason))
+    format!("{}  {}: owed after {} tries, {}", debt.due, harmless(trigger), debt.attempts, harmless(&debt.reason))
 }
 
 fn time_line(out: &mut String, envelope: &Envelope) {
@@ -82,7 +84,7 @@ fn time_line(out: &mut String, envelope: &Envelope) {
     let _ = writeln!(out, "  Time line   [{bar}]   r ring  T talk  h hold  p park  . other");
     for stretch in &envelope.timeline {
         let (from, to) = (since(start, stretch.from), since(start, stretch.to));
-        let legs: Vec<String> = stretch.reason.legs.iter().map(|leg| plain(leg.as_str())).collect();
+        let legs: Vec<String> = stretch.reason.legs.iter().map(|leg| harmless(leg.as_str())).collect();
         let name = name(stretch.state);
         let _ =
             writeln!(out, "    {from:>9} – {to:>9}  {name:<5}  {} {}", stretch.reason.rule, legs.join(" "));
@@ -110,8 +112,8 @@ fn of_leg(leg: &Leg, start: Timestamp) -> String {
     let answered =
         leg.answered.map_or_else(|| "not answered".to_owned(), |at| format!("answered {}", since(start, at)));
     let who = if fields.user.is_empty() { &fields.party } else { &fields.user };
-    let cause = plain(&fields.cause);
-    let (id, created) = (plain(leg.leg.as_str()), since(start, leg.created));
+    let cause = harmless(&fields.cause);
+    let (id, created) = (harmless(leg.leg.as_str()), since(start, leg.created));
     format!(
         "{id:<24}  {direction:<3}  {side:<8}  {:<32}  {created} – {ended}, {answered}  {cause}",
         shown(who)
@@ -150,9 +152,9 @@ fn seconds(cdr: &Cdr) -> String {
 fn shown(who: &NumberName) -> String {
     match (who.number.is_empty(), who.name.is_empty()) {
         (true, true) => "nobody known".to_owned(),
-        (false, true) => plain(&who.number),
-        (true, false) => plain(&who.name),
-        (false, false) => format!("{} ({})", plain(&who.number), plain(&who.name)),
+        (false, true) => harmless(&who.number),
+        (true, false) => harmless(&who.name),
+        (false, false) => format!("{} ({})", harmless(&who.number), harmless(&who.name)),
     }
 }
 
@@ -179,10 +181,4 @@ const fn name(state: State) -> &'static str {
         State::Park => "park",
         State::Other => "other",
     }
-}
-
-/// Control characters, and those that turn the direction of writing, become a sign that they were there.
-fn plain(text: &str) -> String {
-    let turns = |character| matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.chars().map(|it| if it.is_control() || turns(it) { '\u{fffd}' } else { it }).collect()
 }

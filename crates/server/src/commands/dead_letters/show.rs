@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use ringpost_store::{DeadLetterId, Store, StoredDeadLetter};
 
-use crate::cli::{Failure, Io, Outcome};
+use crate::cli::{Failure, Io, Outcome, harmless};
 
 /// Bytes of the input in a line of the list.
 const FIRST_BYTES: usize = 60;
@@ -37,15 +37,10 @@ fn row(stored: &StoredDeadLetter) -> [String; 6] {
         stored.id.to_string(),
         letter.received.to_string(),
         pbx.to_owned(),
-        printable(&letter.reason),
-        printable(&letter.position),
-        printable(&String::from_utf8_lossy(first)),
+        harmless(&letter.reason),
+        harmless(&letter.position),
+        harmless(&String::from_utf8_lossy(first)),
     ]
-}
-
-/// What a switch sent moves no cursor and breaks no column.
-fn printable(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
 }
 
 pub(super) async fn one(
@@ -71,8 +66,8 @@ fn page(stored: &StoredDeadLetter) -> String {
     let rows = [
         ("id", stored.id.to_string()),
         ("received", letter.received.to_string()),
-        ("position", printable(&letter.position)),
-        ("reason", printable(&letter.reason)),
+        ("position", harmless(&letter.position)),
+        ("reason", harmless(&letter.reason)),
         ("dialect", letter.dialect.to_string()),
         ("tenant", letter.tenant.as_ref().map_or_else(|| "unknown".to_owned(), ToString::to_string)),
         ("pbx", letter.pbx.as_ref().map_or_else(|| "unknown".to_owned(), ToString::to_string)),
@@ -86,7 +81,7 @@ fn page(stored: &StoredDeadLetter) -> String {
     }
     out.push('\n');
     for line in String::from_utf8_lossy(&letter.body).lines() {
-        let _ = writeln!(out, "{}", printable(line));
+        let _ = writeln!(out, "{}", harmless(line));
     }
     out
 }

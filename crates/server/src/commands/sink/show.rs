@@ -5,6 +5,7 @@ use std::fmt::Write;
 use ringpost_model::Timestamp;
 
 use super::received::{Received, Signature};
+use crate::cli::harmless;
 
 /// How it is shown.
 #[derive(Debug, Clone, Copy)]
@@ -72,7 +73,7 @@ fn head(received: &Received, look: Look) -> String {
         Signature::Invalid => look.paint(RED, "  signature INVALID"),
     };
     let time = clock(received.at);
-    let what = look.paint(BOLD, &format!("{} {}", received.method, printable(&received.path)));
+    let what = look.paint(BOLD, &format!("{} {}", received.method, harmless(&received.path)));
     format!("#{} {time}  {what}  -> {answer}{signature}{again}\n", received.number)
 }
 
@@ -85,7 +86,7 @@ fn clock(at: Timestamp) -> String {
 fn headers(received: &Received, look: Look) -> Vec<(String, String)> {
     let mut rows = Vec::new();
     if let Some(id) = received.header("webhook-id") {
-        rows.push(("webhook-id".to_owned(), printable(id)));
+        rows.push(("webhook-id".to_owned(), harmless(id)));
     }
     if received.signature != Signature::Absent {
         let colour = if received.signature == Signature::Invalid { RED } else { DIM };
@@ -100,7 +101,7 @@ fn headers(received: &Received, look: Look) -> Vec<(String, String)> {
     let usual = ["host", "accept", "accept-encoding", "connection", "content-length"];
     for (name, value) in &received.headers {
         if !known(name.as_str()) && !usual.contains(&name.as_str()) {
-            rows.push((name.to_string(), printable(&String::from_utf8_lossy(value.as_bytes()))));
+            rows.push((name.to_string(), harmless(&String::from_utf8_lossy(value.as_bytes()))));
         }
     }
     rows
@@ -110,15 +111,15 @@ fn headers(received: &Received, look: Look) -> Vec<(String, String)> {
 fn shown_value(name: &str, value: &str) -> String {
     if name == "authorization" {
         let scheme = value.split(' ').next().unwrap_or_default();
-        return format!("{} …", printable(scheme));
+        return format!("{} …", harmless(scheme));
     }
-    printable(value)
+    harmless(value)
 }
 
 /// Names and values of a query or form, decoded, in their order.
 fn pairs(encoded: &str) -> Vec<(String, String)> {
     let pairs = url::form_urlencoded::parse(encoded.as_bytes());
-    pairs.map(|(name, value)| (format!("  {}", printable(&name)), printable(&value))).collect()
+    pairs.map(|(name, value)| (format!("  {}", harmless(&name)), harmless(&value))).collect()
 }
 
 fn table(out: &mut String, rows: &[(String, String)], look: Look) {
@@ -163,7 +164,7 @@ fn body(out: &mut String, received: &Received, look: Look) {
 fn indented(out: &mut String, text: &str) {
     let end = text.char_indices().map(|(at, _)| at).find(|at| *at >= SHOWN_BYTES).unwrap_or(text.len());
     for line in text[..end].lines() {
-        let _ = writeln!(out, "    {}", printable(line));
+        let _ = writeln!(out, "    {}", harmless(line));
     }
     if end < text.len() {
         let _ = writeln!(out, "    … {} bytes more", text.len() - end);
@@ -223,11 +224,4 @@ fn copy_string(characters: &mut impl Iterator<Item = char>, out: &mut String) {
 fn break_line(out: &mut String, depth: usize) {
     out.push('\n');
     out.extend(std::iter::repeat_n("  ", depth));
-}
-
-/// What a sender wrote moves no cursor of ours.
-fn printable(text: &str) -> String {
-    text.chars()
-        .map(|character| if character.is_control() && character != '\t' { '\u{fffd}' } else { character })
-        .collect()
 }
