@@ -16,7 +16,8 @@ pub use io::Io;
 pub use outcome::{Failure, Outcome};
 
 use crate::commands::{
-    aggregate, apply, calls, check_config, compare, completions, dead_letters, explain, serve, simulate, sink,
+    aggregate, apply, calls, check_config, compare, completions, dead_letters, explain, mail_test, serve,
+    simulate, sink,
 };
 
 /// Raw call legs in, one true record per call, webhooks out
@@ -47,6 +48,8 @@ enum Command {
     DeadLetters(dead_letters::DeadLetters),
     /// Print the configuration as it comes out, or all that is wrong with it
     CheckConfig(check_config::CheckConfig),
+    /// Send a test mail, and say what came of it
+    MailTest(mail_test::MailTest),
     /// Say why a trigger fires for a record, or does not
     Explain(explain::Explain),
     /// Print completions for a shell
@@ -75,6 +78,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, io: &mut Io<'_>) -> u8
         Command::DeadLetters(args) => dead_letters::run(args, io),
         Command::Sink(args) => sink::run(args, io),
         Command::CheckConfig(args) => check_config::run(args, io),
+        Command::MailTest(args) => mail_test::run(args, io),
         Command::Explain(args) => explain::run(args, io),
         Command::Completions(args) => completions::run(args, io),
     };

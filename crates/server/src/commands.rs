@@ -8,6 +8,7 @@ pub mod compare;
 pub mod completions;
 pub mod dead_letters;
 pub mod explain;
+pub mod mail_test;
 mod offline;
 pub mod serve;
 pub mod simulate;

@@ -13,6 +13,7 @@ mod housekeeping;
 mod http;
 mod intake;
 mod logging;
+pub(crate) mod mail;
 mod notices;
 mod parts;
 mod stream_time;
@@ -45,6 +46,7 @@ pub use dead_letters::DeadLetters;
 pub use dispatch::{BacklogLimits, Dispatch, Fire};
 use housekeeping::Housekeeping;
 pub use intake::LogIntake;
+use mail::Mail;
 use parts::Parts;
 
 /// On top of deadline and hand-over: a lease is always longer than a try (triggers-and-delivery.md 4).
@@ -82,6 +84,7 @@ impl Server {
         metrics.adopt(log.metrics(), store.metrics()).context("register metrics")?;
         let dead_letters = DeadLetters::new(store.clone(), Arc::clone(&metrics));
         let configured = Configured::load(store.clone(), config.triggers.poll).await?;
+        let mail = Mail::new(&config.mail, store.clone(), clock::wall())?;
         let intake_listener = bind(config.http.listen, "http.listen").await?;
         let admin_listener = bind(config.admin.listen, "admin.listen").await?;
         let (intake, admin) = (intake_listener.local_addr()?, admin_listener.local_addr()?);
@@ -155,6 +158,9 @@ impl Server {
             cache.run(config.triggers.poll, stop).await;
             Ok(())
         });
+        if let Some(mail) = mail {
+            parts.spawn("mail", |stop| mail.run(stop));
+        }
         let housekeeping =
             Housekeeping { log, store: store.clone(), lanes, metrics, keep: housekeeping::keep(&config) };
         parts.spawn("housekeeping", |stop| housekeeping.run(stop));
