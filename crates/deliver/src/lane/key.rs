@@ -35,6 +35,7 @@ pub struct LaneKey {
     pub origin: Origin,
     /// Which one there. May be a secret.
     path: Box<str>,
+    id: LaneId,
 }
 
 /// The path is not shown.
@@ -49,20 +50,25 @@ impl LaneKey {
     pub fn of(owner: TenantId, url: &str) -> Self {
         let Ok(url) = Url::parse(url) else {
             let origin = Origin { scheme: "none".into(), host: "".into(), port: 0 };
-            return Self { owner, origin, path: "".into() };
+            return Self::new(owner, origin, "");
         };
         let origin = Origin {
             scheme: url.scheme().into(),
             host: url.host_str().unwrap_or_default().into(),
             port: url.port_or_known_default().unwrap_or_default(),
         };
-        Self { owner, origin, path: url.path().into() }
+        Self::new(owner, origin, url.path())
+    }
+
+    fn new(owner: TenantId, origin: Origin, path: &str) -> Self {
+        let name = format!("{}\n{origin}\n{path}", owner.0);
+        let id = LaneId(Uuid::new_v5(&LANE_NAMESPACE, name.as_bytes()));
+        Self { owner, origin, path: path.into(), id }
     }
 
     /// The same in every process, and no secret: for the store's index of debts.
     pub fn id(&self) -> LaneId {
-        let name = [&self.owner.0.to_string(), "\n", &self.origin.to_string(), "\n", &*self.path].concat();
-        LaneId(Uuid::new_v5(&LANE_NAMESPACE, name.as_bytes()))
+        self.id
     }
 }
 
