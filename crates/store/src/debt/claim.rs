@@ -32,6 +32,11 @@ const DUE_HASTY: &str = claimable!("AND d.holds = 0 AND d.due <= ?2 ORDER BY d.d
 const OLDEST: &str = claimable!(
     "AND (d.lease_owner IS NULL OR d.due <= ?2) ORDER BY coalesce(d.first_try, d.queued), d.seq LIMIT ?3"
 );
+/// Whether a probe is due, and there is something for it.
+const MAY_PROBE: &str = "SELECT EXISTS (SELECT 1 FROM lanes WHERE lane = ?1 AND open = 1 AND probe_at <= ?2
+        AND probe_until <= ?2 AND paused_until <= ?2)
+    AND EXISTS (SELECT 1 FROM debts d WHERE d.lane = ?1 AND d.held = 0 AND d.behind = 0
+        AND (d.lease_owner IS NULL OR d.due <= ?2))";
 /// The same, of what has waited since before a time.
 const TOO_OLD: &str = claimable!(
     "AND (d.lease_owner IS NULL OR d.due <= ?2) AND coalesce(d.first_try, d.queued) < ?4
@@ -86,6 +91,12 @@ impl Store {
     ) -> Result<Option<Debt>, Error> {
         const WHAT: &str = "claim a probe";
         let id = lane.0.as_bytes().as_slice();
+        // Asked at every turn, and mostly in vain: that costs no write.
+        let query = sqlx::query_scalar::<_, bool>(MAY_PROBE).bind(id).bind(now.micros());
+        let may_probe = query.fetch_one(self.readers()).await.map_err(doing(WHAT))?;
+        if !may_probe {
+            return Ok(None);
+        }
         let mut write = self.begin(WHAT).await?;
         let sql = "UPDATE lanes SET probe_until = ?1 WHERE lane = ?2 AND open = 1 AND probe_at <= ?3
             AND probe_until <= ?3 AND paused_until <= ?3";

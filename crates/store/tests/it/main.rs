@@ -5,6 +5,7 @@
 mod attempts;
 mod backup;
 mod bench;
+mod breaker;
 mod configuration;
 mod crash;
 mod damage;
@@ -17,3 +18,4 @@ mod notices;
 mod order;
 mod prepare;
 mod sessions;
+mod spent;
