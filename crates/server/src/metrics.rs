@@ -63,6 +63,8 @@ pub struct Metrics {
     pub(crate) queue_capacity: IntGaugeVec,
     /// Dead letters written.
     pub(crate) dead_letters: IntCounter,
+    /// Mails about triggers, by what came of them: `sent`, `failed` (it is tried again), `given_up`.
+    pub(crate) mails: IntCounterVec,
 }
 
 impl Metrics {
@@ -109,6 +111,7 @@ impl Metrics {
             lanes: make.gauges("deliver_lanes", "Lanes to receivers.", "state")?,
             queue_depth: make.gauges("queue_depth", "Items that wait in a queue.", "queue")?,
             queue_capacity: make.gauges("queue_capacity", "Items that a queue takes at most.", "queue")?,
+            mails: make.counters("mail_mails_total", "Mails about triggers.", "outcome")?,
             dead_letters: make.counter("dead_letters_total", "Dead letters written.")?,
             adopted: OnceLock::new(),
             registry: registry.clone(),

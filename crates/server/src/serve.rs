@@ -84,7 +84,7 @@ impl Server {
         metrics.adopt(log.metrics(), store.metrics()).context("register metrics")?;
         let dead_letters = DeadLetters::new(store.clone(), Arc::clone(&metrics));
         let configured = Configured::load(store.clone(), config.triggers.poll).await?;
-        let mail = Mail::new(&config.mail, store.clone(), clock::wall())?;
+        let mail = Mail::new(&config.mail, store.clone(), clock::wall(), Arc::clone(&metrics))?;
         let intake_listener = bind(config.http.listen, "http.listen").await?;
         let admin_listener = bind(config.admin.listen, "admin.listen").await?;
         let (intake, admin) = (intake_listener.local_addr()?, admin_listener.local_addr()?);

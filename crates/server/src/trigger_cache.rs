@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringpost_model::{Tenant, TenantId, TenantKey};
+use ringpost_model::{Tenant, TenantKey};
 use ringpost_numbers::Region;
 use ringpost_store::{Error, Kind, Store};
 use tokio::time::{Instant, MissedTickBehavior};
@@ -92,22 +92,6 @@ impl<S: TriggerSource> TriggerCache<S> {
             layers.push(self.inner.owned(&owner).await.map_err(stale)?);
         }
         Ok(Applicable::new(layers))
-    }
-
-    /// The key of the tenant with this id, for a trigger's owner who is not the call's tenant.
-    ///
-    /// # Errors
-    /// The tree that is known is older than the limit, and the store cannot be read.
-    #[cfg_attr(not(test), expect(dead_code, reason = "dispatch does not make notices yet"))]
-    pub(crate) async fn key_of(&self, tenant: TenantId) -> Result<Option<TenantKey>, Error> {
-        let find =
-            |tree: &Tree| tree.values().find(|found| found.id == tenant).map(|found| found.key.clone());
-        if let Some(key) = find(&self.inner.tree().await?.value) {
-            return Ok(Some(key));
-        }
-        // It may have been made a moment ago.
-        let young = Instant::now().checked_sub(YOUNG_TREE);
-        Ok(find(&self.inner.tree_since(young).await?.value))
     }
 
     /// Looks once for changes.

@@ -26,6 +26,7 @@ pub(crate) use post::Post;
 
 use crate::clock::Clock;
 use crate::config;
+use crate::metrics::Metrics;
 use book::{Book, Due, GIVE_UP, Pause};
 use outbox::Outbox;
 use post::{Connection, PostError};
@@ -40,6 +41,7 @@ pub(crate) struct Mail<O = Store> {
     outbox: O,
     post: Arc<Post>,
     clock: Clock,
+    metrics: Arc<Metrics>,
     from: Mailbox,
     events: Vec<EventName>,
     readers: Vec<Reader>,
@@ -60,7 +62,12 @@ impl<O: Outbox> Mail<O> {
     ///
     /// # Errors
     /// The file of the password, or one with roots, cannot be read.
-    pub(crate) fn new(config: &config::Mail, outbox: O, clock: Clock) -> anyhow::Result<Option<Self>> {
+    pub(crate) fn new(
+        config: &config::Mail,
+        outbox: O,
+        clock: Clock,
+        metrics: Arc<Metrics>,
+    ) -> anyhow::Result<Option<Self>> {
         let (Some(post), Some(from)) = (Post::new(config)?, config.from.clone()) else { return Ok(None) };
         let every = i64::try_from(config.at_most_every.as_micros()).unwrap_or(i64::MAX);
         let readers = config.to.iter().map(|to| Reader { to: to.clone(), book: Book::new(every) });
@@ -68,6 +75,7 @@ impl<O: Outbox> Mail<O> {
             outbox,
             post: Arc::new(post),
             clock,
+            metrics,
             from,
             events: config.events.clone(),
             readers: readers.collect(),
@@ -134,6 +142,7 @@ impl<O: Outbox> Mail<O> {
         let now = (self.clock)();
         for Reader { to, book } in &mut self.readers {
             for Due { newest, more, .. } in book.give_up(now) {
+                self.metrics.mails.with_label_values(&["given_up"]).inc();
                 let (event, trigger, tenant) = (newest.event.name(), newest.trigger_id, &newest.tenant);
                 let notices = more + 1;
                 warn!(%to, event, %trigger, %tenant, notices, "mail given up after a day of trying");
@@ -181,6 +190,8 @@ impl<O: Outbox> Mail<O> {
     }
 
     fn note(&mut self, at: usize, due: &Due, sent: &Result<(), PostError>, now: Timestamp) {
+        let outcome = if sent.is_ok() { "sent" } else { "failed" };
+        self.metrics.mails.with_label_values(&[outcome]).inc();
         let Reader { to, book } = &mut self.readers[at];
         match sent {
             Ok(()) => {

@@ -208,17 +208,6 @@ async fn a_tenant_made_a_moment_ago_has_its_triggers_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_owner_of_a_trigger_is_found_by_its_id_also_one_made_a_moment_ago() {
-    let (fake, cache) = world();
-    let id = |name: &str| TenantId(Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()));
-    assert_eq!(cache.key_of(id("reseller")).await.unwrap(), Some(key("reseller")));
-    assert_eq!(cache.key_of(id("new")).await.unwrap(), None);
-    tokio::time::advance(2 * SECOND).await;
-    fake.tenant("new", None, "GB");
-    assert_eq!(cache.key_of(id("new")).await.unwrap(), Some(key("new")));
-}
-
-#[tokio::test(start_paused = true)]
 async fn an_unknown_tenant_has_no_triggers_and_costs_one_look_a_second() {
     let (fake, cache) = world();
     for _ in 0..100 {

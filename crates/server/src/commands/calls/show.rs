@@ -67,7 +67,13 @@ pub(super) fn request(attempt: &Attempt, trigger: &str, line: &str) -> String {
 
 /// One delivery that is owed.
 pub(super) fn owed(debt: &Debt, trigger: &str) -> String {
-    format!("{}  {}: owed after {} tries, {}", debt.due, harmless(trigger), debt.attempts, harmless(&debt.reason))
+    format!(
+        "{}  {}: owed after {} tries, {}",
+        debt.due,
+        harmless(trigger),
+        debt.attempts,
+        harmless(&debt.reason)
+    )
 }
 
 fn time_line(out: &mut String, envelope: &Envelope) {

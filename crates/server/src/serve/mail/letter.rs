@@ -11,6 +11,7 @@ use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use ringpost_model::{EventName, Notice, NoticeId, Timestamp};
 
 use super::book::Due;
+use crate::cli::harmless;
 
 /// Longest name of a trigger or tenant in a subject, in characters: a list of mails shows some 80.
 const NAME_IN_SUBJECT: usize = 40;
@@ -133,7 +134,8 @@ fn happened(notice: &Notice) -> &'static str {
 fn to_do(notice: &Notice) -> String {
     match (notice.event, notice.session) {
         (EventName::DeliveryExhausted, Some(session)) => format!(
-            "The receiver was not told of this call and will not be. To see what was sent and answered:\n\n  \
+            "The receiver was not told of this call. Should it turn out to have been down all along, it will be, once it \
+             answers.\nTo see what was sent and answered:\n\n  \
              ringpost calls show {session}\n"
         ),
         (EventName::TriggerFailing, _) => format!(
@@ -152,20 +154,14 @@ fn to_do(notice: &Notice) -> String {
     }
 }
 
-/// One line of at most so many characters, without anything that steers a terminal or turns text around.
+/// One line of at most so many characters, without anything that hides text or turns it around.
 fn line(text: &str, longest: usize) -> String {
-    let plain = text.chars().map(|c| if c.is_control() || is_invisible(c) { ' ' } else { c });
-    let plain: String = plain.collect();
-    let words = plain.split_whitespace().collect::<Vec<_>>().join(" ");
-    match words.char_indices().nth(longest) {
-        Some((end, _)) => format!("{}…", &words[..end]),
-        None => words,
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+    let line = harmless(&words.collect::<Vec<_>>().join(" "));
+    match line.char_indices().nth(longest) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
     }
-}
-
-/// Marks that reorder or hide text, and line ends that are no control characters.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// To the second; a mail has no zone of its own.

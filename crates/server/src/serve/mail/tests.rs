@@ -97,7 +97,11 @@ impl World {
 fn mail(config: &config::Mail, notices: &Arc<Notices>, now: &Arc<AtomicI64>) -> Mail<Arc<Notices>> {
     let now = Arc::clone(now);
     let clock: Clock = Arc::new(move || Timestamp::from_micros(now.load(Ordering::Relaxed)));
-    Mail::new(config, Arc::clone(notices), clock).unwrap().unwrap()
+    Mail::new(config, Arc::clone(notices), clock, metrics()).unwrap().unwrap()
+}
+
+fn metrics() -> Arc<Metrics> {
+    Arc::new(Metrics::new().unwrap())
 }
 
 fn config(server: &Server) -> config::Mail {
@@ -271,6 +275,8 @@ async fn one_address_that_is_refused_keeps_no_other_from_being_told() {
     world.at(24 * HOUR);
     world.look().await;
     assert_eq!((world.told().as_str(), world.notices.len()), ("ops@example.com", 0), "given up after a day");
+    let count = |outcome| world.mail.metrics.mails.with_label_values(&[outcome]).get();
+    assert_eq!((count("sent"), count("failed"), count("given_up")), (1, 2, 1));
 }
 
 #[tokio::test]
@@ -436,7 +442,7 @@ async fn a_notice_in_the_store_is_mailed() {
 
     let server = Server::start(Behaviour::default()).await;
     let clock: Clock = Arc::new(|| Timestamp::from_micros(NOON));
-    let mut mail = Mail::new(&config(&server), store.clone(), clock).unwrap().unwrap();
+    let mut mail = Mail::new(&config(&server), store.clone(), clock, metrics()).unwrap().unwrap();
     mail.look().await.unwrap();
     assert_eq!(server.received().len(), 2);
     assert!(store.unmailed_notices(10).await.unwrap().found.is_empty());
