@@ -10,8 +10,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use criterion::{Criterion, Throughput, criterion_group};
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use ringpost_deliver::{
     Class, Client, ClientConfig, Clock, Content, Job, LaneConfig, Lanes, Report, SystemLookup, Tries, render,
     request,
@@ -21,6 +19,7 @@ use ringpost_model::{
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 use uuid::Uuid;
 
 /// In flight at the same time, in both loops.
@@ -126,53 +125,92 @@ fn clock() -> Clock {
     })
 }
 
-/// The same bytes by reqwest alone: what a loop without lanes, log and signatures would do.
-async fn bare_loop(address: SocketAddr, body: bytes::Bytes) -> Duration {
-    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-    let url = format!("http://{address}/in");
-    let send = || {
-        let sending = client.post(&url).header("content-type", "application/json").body(body.clone()).send();
-        async move { sending.await.expect("the sink answers").bytes().await.expect("with a body") }
-    };
+/// As many requests in flight as everywhere here, each a task of its own.
+async fn spawned<F, S>(send: S) -> Duration
+where
+    F: Future<Output = ()> + Send + 'static,
+    S: Fn(usize) -> F,
+{
     let begin = Instant::now();
-    let mut running: FuturesUnordered<_> = (0..IN_FLIGHT).map(|_| tokio::spawn(send())).collect();
+    let mut running = JoinSet::new();
+    (0..IN_FLIGHT).for_each(|at| drop(running.spawn(send(at))));
     let mut started = IN_FLIGHT;
-    while running.next().await.is_some() {
+    while let Some(ended) = running.join_next().await {
+        ended.expect("it does not panic");
         if started < DELIVERIES {
+            running.spawn(send(started));
             started += 1;
-            running.push(tokio::spawn(send()));
         }
     }
     begin.elapsed()
 }
 
-/// Jobs through lanes and client, four receivers of 16 in flight each.
-async fn lane_loop(address: SocketAddr, cdr: &Arc<Cdr>) -> Duration {
+/// The same bytes by reqwest alone: what a loop without lanes, log and signatures would do.
+async fn bare_loop(address: SocketAddr, body: bytes::Bytes) -> Duration {
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let urls: Vec<String> = (0..4).map(|at| format!("http://{address}/{at}")).collect();
+    spawned(move |at| {
+        let request = client.post(&urls[at % 4]).header("content-type", "application/json");
+        let sending = request.body(body.clone()).send();
+        async move {
+            let answer = sending.await.expect("the sink answers");
+            assert!(answer.status().is_success());
+            black_box(answer.bytes().await.expect("with a body"));
+        }
+    })
+    .await
+}
+
+fn client() -> Client {
     let config = ClientConfig {
         allowed: vec!["127.0.0.1/32".parse().expect("a network")],
         allow_http: true,
         ..ClientConfig::default()
     };
     let lookup = Arc::new(SystemLookup::new().expect("a resolver"));
-    let client = Client::new(config, lookup, clock()).expect("a client");
-    let (lanes, mut reports) = Lanes::new(LaneConfig::default(), Arc::new(client), clock());
-    let triggers: Vec<Arc<Trigger>> =
-        (0..4).map(|at| job(&format!("http://{address}/{at}"), "", 0, cdr).trigger).collect();
-    let submit = |at: usize| {
-        lanes.submit(job_of(triggers[at % 4].clone(), at as u128, cdr)).expect("there is room");
+    Client::new(config, lookup, clock()).expect("a client")
+}
+
+/// The deliveries of one loop, to four receivers. Made before it is measured.
+fn jobs(address: SocketAddr, cdr: &Arc<Cdr>) -> Vec<Job> {
+    let trigger = |at| job(&format!("http://{address}/{at}"), "", 0, cdr).trigger;
+    let triggers: Vec<Arc<Trigger>> = (0..4).map(trigger).collect();
+    (0..DELIVERIES).map(|at| job_of(triggers[at % 4].clone(), at as u128, cdr)).collect()
+}
+
+/// Rendered, signed and sent by our client, without lanes.
+async fn client_loop(jobs: Vec<Job>) -> Duration {
+    let (client, clock, jobs) = (client(), clock(), Arc::new(jobs));
+    spawned(move |at| {
+        let (client, clock, jobs) = (client.clone(), clock.clone(), jobs.clone());
+        async move {
+            let request = request(&jobs[at], AttemptId(Uuid::nil()), clock());
+            let exchange = client.send(request.expect("it can be made")).await;
+            assert_eq!(exchange.status(), Some(200));
+            black_box(exchange);
+        }
+    })
+    .await
+}
+
+/// Jobs through lanes and client, four receivers of 16 in flight each.
+async fn lane_loop(jobs: Vec<Job>) -> Duration {
+    let (lanes, mut reports) = Lanes::new(LaneConfig::default(), Arc::new(client()), clock());
+    let mut jobs = jobs.into_iter();
+    let mut submit = || {
+        if let Some(job) = jobs.next() {
+            lanes.submit(job).expect("there is room");
+        }
     };
     let begin = Instant::now();
-    (0..IN_FLIGHT).for_each(submit);
-    let (mut submitted, mut finished) = (IN_FLIGHT, 0);
+    (0..IN_FLIGHT).for_each(|_| submit());
+    let mut finished = 0;
     while finished < DELIVERIES {
         let report = reports.recv().await.expect("lanes live");
         let Report::Finished(done) = report else { continue };
         assert_eq!(done.outcome.class, Class::Success);
         finished += 1;
-        if submitted < DELIVERIES {
-            submit(submitted);
-            submitted += 1;
-        }
+        submit();
     }
     begin.elapsed()
 }
@@ -185,33 +223,47 @@ fn cpu() -> Duration {
     Duration::from_millis((ticks(11) + ticks(12)) * 10)
 }
 
-/// Runs a loop; gives the CPU time of one delivery, in microseconds. It repeats where the rate does not, which
-/// moves with the neighbours' load.
-async fn measured(what: &str, work: impl Future<Output = Duration>) -> f64 {
+/// Runs a loop as a task; gives the CPU time of one delivery, in microseconds. It repeats where the rate does not,
+/// which moves with the neighbours' load.
+async fn measured(what: &str, work: impl Future<Output = Duration> + Send + 'static) -> f64 {
     let before = cpu();
-    let wall = work.await;
+    let wall = tokio::spawn(work).await.expect("it does not panic");
     let micros = (cpu() - before).as_secs_f64() * 1e6 / DELIVERIES as f64;
     let rate = DELIVERIES as f64 / wall.as_secs_f64();
     println!("{what:<12} {rate:>8.0}/s  {micros:>5.1} µs of CPU each, the sink's among them");
     micros
 }
 
-/// Both loops in turns, so that a busy neighbour hits both.
-fn sending() {
+/// The loops in turns, so that a busy neighbour hits all of them.
+fn sending(only: Option<&str>) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let wants = |what: &str| only.is_none_or(|only| only == what);
     runtime.block_on(async {
         let (address, cdr) = (sink().await, cdr());
         let job = job("https://hooks.example/in", "", 1, &cdr);
         let rendered =
             render(&job.version, &job.trigger.url, &job.delivery, &job.content).expect("it renders");
-        let mut ratios = Vec::new();
+        let mut ratios = [Vec::new(), Vec::new()];
         for _ in 0..5 {
-            let bare = measured("bare reqwest", bare_loop(address, rendered.payload.clone())).await;
-            let lanes = measured("lanes", lane_loop(address, &cdr)).await;
-            ratios.push(lanes / bare);
+            let mut micros = [0.0; 3];
+            if wants("bare") {
+                micros[0] = measured("bare reqwest", bare_loop(address, rendered.payload.clone())).await;
+            }
+            if wants("client") {
+                micros[1] = measured("client", client_loop(jobs(address, &cdr))).await;
+            }
+            if wants("lanes") {
+                micros[2] = measured("lanes", lane_loop(jobs(address, &cdr))).await;
+            }
+            ratios[0].push(micros[1] / micros[0]);
+            ratios[1].push(micros[2] / micros[0]);
         }
-        ratios.sort_by(f64::total_cmp);
-        println!("lanes take {:.2} × the CPU time of the bare loop (median of 5)", ratios[2]);
+        ratios.iter_mut().for_each(|ratios| ratios.sort_by(f64::total_cmp));
+        let [client, lanes] = ratios;
+        if only.is_none() {
+            let (client, lanes) = (client[2], lanes[2]);
+            println!("beside the bare loop: client {client:.2} x, lanes {lanes:.2} x (medians of 5)");
+        }
     });
 }
 
@@ -221,7 +273,13 @@ fn main() {
     // The bare client takes its provider from the process; ours does not.
     let installed = rustls::crypto::ring::default_provider().install_default();
     installed.expect("nobody else has installed one");
-    benches();
-    sending();
+    // `cargo bench -- sending`, or `sending lanes` for a profile of one loop.
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let chosen = arguments.iter().position(|argument| argument == "sending");
+    let only = chosen.and_then(|at| arguments.get(at + 1)).filter(|next| !next.starts_with("--"));
+    if chosen.is_none() {
+        benches();
+    }
+    sending(only.map(String::as_str));
     Criterion::default().configure_from_args().final_summary();
 }

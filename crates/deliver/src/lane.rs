@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ringpost_model::{LaneId, Timestamp};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -105,7 +106,7 @@ impl Lanes {
         match taken {
             Ok(effects) => {
                 self.0.counters.submitted();
-                self.0.start(effects.starts);
+                self.0.carry_out(effects);
                 Ok(())
             }
             Err(no) => {
@@ -120,18 +121,14 @@ impl Lanes {
     ///
     /// It does not wait for the reports of what goes back: who takes reports may be the one that calls.
     pub fn gate(&self, lane: LaneId, gate: Gate) {
-        let mut effects = self.0.with_core(|core| core.set_gate(Instant::now(), lane, gate));
-        self.0.start(std::mem::take(&mut effects.starts));
-        if !effects.back.is_empty() {
-            let inner = self.0.clone();
-            self.0.tasks.spawn(async move { inner.carry_out(effects).await });
-        }
+        let effects = self.0.with_core(|core| core.set_gate(Instant::now(), lane, gate));
+        self.0.carry_out(effects);
     }
 
     /// This process's part of a lane's rate from now on; none = it got none. Only where rates are shared.
     pub fn share(&self, lane: LaneId, share: Option<Share>) {
         let effects = self.0.with_core(|core| core.share(Instant::now(), lane, share));
-        self.0.start(effects.starts);
+        self.0.carry_out(effects);
     }
 
     /// Lanes with a rate that have something to do, and no share of it or one that ends soon; and the whole rate in
@@ -204,28 +201,43 @@ impl Inner {
         }
     }
 
-    fn start(self: &Arc<Self>, starts: Vec<Start>) {
-        for Start { lane, job } in starts {
-            self.tasks.spawn(flight::fly(self.clone(), lane, job));
+    fn start(self: &Arc<Self>, starts: impl IntoIterator<Item = Start>) {
+        for start in starts {
+            self.tasks.spawn(flight::fly(self.clone(), start));
         }
     }
 
-    async fn carry_out(self: &Arc<Self>, effects: Effects) {
+    fn carry_out(self: &Arc<Self>, effects: Effects) {
         self.start(effects.starts);
-        for Back { lane, job, pause, superseded } in effects.back {
-            let due = plus((self.clock)(), pause);
-            let wait = Next::Wait { until: due, used: job.tries.used };
-            let next = if superseded { Next::Superseded } else { wait };
-            self.counters.back();
-            if !self.tell(Report::Back { job: job.clone(), lane, next }).await {
-                self.untold().push(job);
-            }
+        self.give_back(effects.back);
+    }
+
+    /// Does not wait until it is told: who takes reports may be the one that calls.
+    fn give_back(self: &Arc<Self>, back: Vec<Back>) {
+        if back.is_empty() {
+            return;
         }
+        let inner = self.clone();
+        self.tasks.spawn(async move {
+            for Back { lane, job, pause, superseded } in back {
+                let due = plus((inner.clock)(), pause);
+                let wait = Next::Wait { until: due, used: job.tries.used };
+                let next = if superseded { Next::Superseded } else { wait };
+                inner.counters.back();
+                if !inner.tell(Report::Back { job: job.clone(), lane, next }).await {
+                    inner.untold().push(job);
+                }
+            }
+        });
     }
 
     /// Whether it was told before the time to drain was over. Nobody taking reports any more is the end of the
     /// process, not of a delivery: it was not reported, so it is still owed.
     async fn tell(&self, report: Report) -> bool {
+        let report = match self.reports.try_send(report) {
+            Ok(()) | Err(TrySendError::Closed(_)) => return true,
+            Err(TrySendError::Full(report)) => report,
+        };
         tokio::select! {
             // What can be told is told, also when the time is over at the same moment.
             biased;
@@ -266,10 +278,10 @@ async fn keep_time(inner: Arc<Inner>) {
         }
         let now = Instant::now();
         let effects = inner.with_core(|core| core.tick(now));
-        inner.carry_out(effects).await;
+        inner.carry_out(effects);
         if now >= sweep {
             let effects = inner.with_core(|core| core.sweep(now));
-            inner.carry_out(effects).await;
+            inner.carry_out(effects);
             sweep = now + regular;
         }
     }

@@ -6,6 +6,7 @@ use ringpost_model::{AttemptId, LaneId, Timestamp};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
+use super::core::{Effects, Start};
 use super::{Finished, Inner, Report, plus};
 use crate::classify::classify;
 use crate::exchange::Exchange;
@@ -13,31 +14,41 @@ use crate::job::Job;
 use crate::request::request;
 use crate::schedule::{Next, Tried, schedule};
 
-/// Makes the try. Where the time to drain is over before its end is told, the job is left to be owed.
-pub(super) async fn fly(inner: Arc<Inner>, lane: LaneId, job: Arc<Job>) {
-    let exchange = tokio::select! {
-        // What has ended is told, also where the time to drain is over at the same moment.
-        biased;
-        exchange = inner.exchange(lane, &job) => Some(exchange),
-        () = inner.stop.cancelled() => None,
-    };
-    let Some((exchange, overdue)) = exchange else {
-        inner.untold().push(job);
-        return;
-    };
-    let finished = inner.finished(lane, job.clone(), exchange, overdue);
-    let pause = finished.outcome.pause;
-    // The seat is given up after the report is taken: who takes reports slowly slows the lanes.
-    if !inner.tell(Report::Finished(Box::new(finished))).await {
-        inner.untold().push(job);
-        return;
+/// Makes the try, and then one that its seat was kept for: a task is not made anew for each of them.
+pub(super) async fn fly(inner: Arc<Inner>, first: Start) {
+    let mut next = Some(first);
+    while let Some(Start { lane, job }) = next.take() {
+        let Some(Effects { starts, back }) = inner.once(lane, &job).await else {
+            // The time to drain is over before its end was told: it is left to be owed.
+            inner.untold().push(job);
+            return;
+        };
+        let mut starts = starts.into_iter();
+        next = starts.next();
+        inner.start(starts);
+        inner.give_back(back);
+        inner.ended.notify_one();
     }
-    let effects = inner.with_core(|core| core.finished(Instant::now(), lane, &job, pause));
-    inner.carry_out(effects).await;
-    inner.ended.notify_one();
 }
 
 impl Inner {
+    /// From the start of a try to the report of its end, and what follows from it; none where it could not be told.
+    async fn once(&self, lane: LaneId, job: &Arc<Job>) -> Option<Effects> {
+        let (exchange, overdue) = tokio::select! {
+            // What has ended is told, also where the time to drain is over at the same moment.
+            biased;
+            exchange = self.exchange(lane, job) => exchange,
+            () = self.stop.cancelled() => return None,
+        };
+        let finished = self.finished(lane, job.clone(), exchange, overdue);
+        let pause = finished.outcome.pause;
+        // The seat is given up after the report is taken: who takes reports slowly slows the lanes.
+        if !self.tell(Report::Finished(Box::new(finished))).await {
+            return None;
+        }
+        Some(self.with_core(|core| core.finished(Instant::now(), lane, job, pause)))
+    }
+
     async fn exchange(&self, lane: LaneId, job: &Arc<Job>) -> (Exchange, bool) {
         let attempt = new_attempt((self.clock)());
         self.tell(Report::Started { job: job.clone(), lane, attempt }).await;

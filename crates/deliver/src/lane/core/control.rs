@@ -29,6 +29,8 @@ impl Core {
     /// This process's part of the lane's rate from now on.
     pub(in crate::lane) fn share(&mut self, now: Instant, id: LaneId, share: Option<Share>) -> Effects {
         let mut effects = Effects::default();
+        // A share of nothing is none: the lane is not told at once that it needs another.
+        let share = share.filter(|share| share.milli_per_second > 0);
         if let Some(lane) = self.lanes.get_mut(&id) {
             lane.has_asked &= share.is_none();
             lane.pace.share(now, share, longest_breath(self.config.handoff));

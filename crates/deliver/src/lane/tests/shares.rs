@@ -122,6 +122,7 @@ async fn without_a_share_nothing_starts_and_it_is_asked_for_once() {
     let (lane, rate) = lanes.wants_share()[0];
     assert_eq!((lanes.wants_share().len(), rate), (1, 10));
     lanes.share(lane, None);
+    lanes.share(lane, Some(Share { milli_per_second: 0, until: Instant::now() + SECOND }));
     lanes.submit(call(A, 3, json!({ "rateLimit": 10 }))).unwrap();
     let asked_again = tokio::time::timeout(MS * 100, lanes.share_wanted()).await;
     assert!(asked_again.is_err(), "it got none just now");
