@@ -21,9 +21,10 @@ test: setup ## everything that is tested, on a bare machine
 	$(CARGO) build --locked -p ringpost
 	$(CARGO) test --workspace --locked
 
-verify: setup ## formatting, lints, documentation
+verify: setup ## formatting, lints, documentation, built files
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) run --locked -q -p ringpost-numbers --example build-places -- --check
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" $(CARGO) doc --workspace --no-deps --locked --document-private-items
 
 truth: build ## 100,000 simulated calls through `aggregate` give the records they must (CALLS=, SEED=)

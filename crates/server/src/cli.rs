@@ -16,8 +16,8 @@ pub use io::Io;
 pub use outcome::{Failure, Outcome};
 
 use crate::commands::{
-    aggregate, apply, calls, check_config, compare, completions, dead_letters, explain, mail_test, serve,
-    simulate, sink,
+    aggregate, apply, calls, check_config, compare, completions, dead_letters, explain, mail_test, place,
+    serve, simulate, sink,
 };
 
 /// Raw call legs in, one true record per call, webhooks out
@@ -52,6 +52,8 @@ enum Command {
     MailTest(mail_test::MailTest),
     /// Say why a trigger fires for a record, or does not
     Explain(explain::Explain),
+    /// Say where numbers are from
+    Place(place::Place),
     /// Print completions for a shell
     Completions(completions::Completions),
 }
@@ -80,6 +82,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, io: &mut Io<'_>) -> u8
         Command::CheckConfig(args) => check_config::run(args, io),
         Command::MailTest(args) => mail_test::run(args, io),
         Command::Explain(args) => explain::run(args, io),
+        Command::Place(args) => place::run(args, io),
         Command::Completions(args) => completions::run(args, io),
     };
     outcome::finish(done, io)

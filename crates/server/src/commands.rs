@@ -10,6 +10,7 @@ pub mod dead_letters;
 pub mod explain;
 pub mod mail_test;
 mod offline;
+pub mod place;
 pub mod serve;
 pub mod simulate;
 pub mod sink;

@@ -38,19 +38,19 @@ impl Kept {
 
     /// Every request made, oldest first.
     pub(crate) async fn attempts(&self) -> Vec<Attempt> {
-        let mut attempts = self.store.attempts(&AttemptFilter::default(), ALL).await.expect("attempts");
+        let mut attempts = self.store.attempts(&AttemptFilter::default(), ALL).await.expect("attempts").found;
         attempts.reverse();
         attempts
     }
 
     /// What is owed.
     pub(crate) async fn debts(&self) -> Vec<Debt> {
-        self.store.debts(&DebtFilter::default(), ALL).await.expect("debts")
+        self.store.debts(&DebtFilter::default(), ALL).await.expect("debts").found
     }
 
     /// Deliveries that are over without having been delivered.
     pub(crate) async fn endings(&self) -> Vec<Ended> {
-        self.store.endings(&EndingFilter::default(), ALL).await.expect("endings")
+        self.store.endings(&EndingFilter::default(), ALL).await.expect("endings").found
     }
 
     /// Every trigger.

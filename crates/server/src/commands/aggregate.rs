@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
+use ringpost_enrich::Places;
 use ringpost_ingest::{Decoded, Source, decode_frame};
 use ringpost_model::{Dialect, LegRecord, PbxKey, TenantKey, Timestamp};
 use ringpost_session::{Machine, Output};
@@ -83,6 +84,7 @@ pub fn run(args: &Aggregate, io: &mut Io<'_>) -> Result<Outcome, Failure> {
         rejects,
         summary: Summary::default(),
         now: Timestamp::default(),
+        places: Places::default(),
         line: Vec::new(),
     };
     let source =
@@ -111,6 +113,7 @@ struct Run {
     summary: Summary,
     /// The greatest time of a record so far: the time of the stream.
     now: Timestamp,
+    places: Places,
     /// Of the record being printed; kept for its memory.
     line: Vec<u8>,
 }
@@ -151,7 +154,8 @@ impl Run {
     fn print(&mut self, out: &mut dyn Write) -> Result<(), Failure> {
         while let Some(output) = self.machine.poll() {
             match output {
-                Output::Record(envelope) => {
+                Output::Record(mut envelope) => {
+                    self.places.enrich(&mut envelope.cdr);
                     self.line.clear();
                     serde_json::to_writer(&mut self.line, &envelope.cdr).context("write a record as JSON")?;
                     self.line.push(b'\n');

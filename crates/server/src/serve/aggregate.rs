@@ -11,6 +11,7 @@ use bytes::Bytes;
 use ringpost_bus::{
     Assignment, Batch, Commit, Event, Message, Output, Partition, Record, StateChange, Worker,
 };
+use ringpost_enrich::Places;
 use ringpost_ingest::{Source, decode};
 use ringpost_model::{Dialect, Timestamp};
 use ringpost_session::{Config, Machine, Settings};
@@ -120,6 +121,7 @@ struct Core {
 
 struct Owned {
     machine: Machine,
+    places: Places,
     time: StreamTime,
 }
 
@@ -171,7 +173,8 @@ impl Core {
         let machine = Machine::restore(self.config.clone(), Arc::clone(&self.settings), state)
             .with_context(|| format!("restore the sessions of partition {partition}"))?;
         info!(%partition, live = machine.stats().live_sessions, "partition assigned");
-        self.partitions.insert(partition, Owned { machine, time: StreamTime::default() });
+        self.partitions
+            .insert(partition, Owned { machine, places: Places::default(), time: StreamTime::default() });
         Ok(())
     }
 
@@ -242,11 +245,14 @@ fn take_outputs(owned: &mut Owned, place: &str, effects: &mut Effects) -> anyhow
     let mut records = Vec::new();
     while let Some(output) = owned.machine.poll() {
         match output {
-            ringpost_session::Output::Record(envelope) => records.push(Record {
-                key: Bytes::copy_from_slice(envelope.tenant.as_str().as_bytes()),
-                value: envelope.to_bytes().context("write a record")?.into(),
-                timestamp: envelope.emitted.micros(),
-            }),
+            ringpost_session::Output::Record(mut envelope) => {
+                owned.places.enrich(&mut envelope.cdr);
+                records.push(Record {
+                    key: Bytes::copy_from_slice(envelope.tenant.as_str().as_bytes()),
+                    value: envelope.to_bytes().context("write a record")?.into(),
+                    timestamp: envelope.emitted.micros(),
+                });
+            }
             ringpost_session::Output::DeadLetter { record, reason } => {
                 effects.dead_letters.push(refused(place, &record, &reason.to_string(), owned.time.now()));
             }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use ringpost_model::{Cdr, Cli};
+
 use crate::cli::testing::ringpost;
 use crate::resources::json_parse;
 
@@ -25,6 +27,17 @@ fn lines(case: &crate::resources::Node, key: &str) -> Vec<String> {
     list.elements().iter().map(|node| format!("{}\n", node.to_json())).collect()
 }
 
+/// Records without what enrichment adds: the cases were worked out by hand without tables.
+fn bare(records: &str) -> String {
+    let bare = records.lines().map(|line| {
+        let mut cdr: Cdr = serde_json::from_str(line).unwrap();
+        let Cli { number, name, .. } = std::mem::take(&mut cdr.cli);
+        cdr.cli = Cli { number, name, ..Cli::default() };
+        format!("{}\n", serde_json::to_string(&cdr).unwrap())
+    });
+    bare.collect()
+}
+
 fn flags(case: &crate::resources::Node) -> Vec<&'static str> {
     let stream = case.get("stream").is_some_and(|node| node.to_json() == "true");
     if stream { vec!["aggregate", "--stream"] } else { vec!["aggregate"] }
@@ -35,8 +48,18 @@ fn every_worked_case_prints_exactly_its_records() {
     for (name, case) in cases() {
         let (code, out, err) = ringpost(&flags(&case), &lines(&case, "legs").concat());
         assert_eq!(code, 0, "{name}: {err}");
-        assert_eq!(out, lines(&case, "expect").concat(), "{name}");
+        assert_eq!(bare(&out), lines(&case, "expect").concat(), "{name}");
     }
+}
+
+#[test]
+fn a_record_says_where_its_caller_is_from() {
+    let leg = r#"{"v":1,"kind":"leg","tenant":"acme","pbx":"k1","leg":"a","direction":"in","side":"external","number":"+441614960000","created":1773133200000000,"ended":1773133260000000}"#;
+    let (_, out, _) = ringpost(&["aggregate"], leg);
+    assert!(
+        out.contains(r#""cliNum":"+441614960000","cliLoc":"Manchester","cliArea":"161","cliCtry":"GB""#),
+        "{out}"
+    );
 }
 
 /// Offline, neither order nor repetition of the input changes a byte of the output.
@@ -50,7 +73,7 @@ fn order_and_repeats_of_an_offline_input_change_nothing() {
         legs.reverse();
         let twice = legs.concat().repeat(2);
         let (_, out, _) = ringpost(&["aggregate"], &twice);
-        assert_eq!(out, lines(&case, "expect").concat(), "{name}");
+        assert_eq!(bare(&out), lines(&case, "expect").concat(), "{name}");
     }
 }
 
@@ -64,7 +87,7 @@ fn a_json_array_is_read_like_lines() {
         let mut arguments = flags(&case);
         arguments.push(path.to_str().unwrap());
         let (_, out, _) = ringpost(&arguments, "");
-        assert_eq!(out, lines(&case, "expect").concat(), "{name}");
+        assert_eq!(bare(&out), lines(&case, "expect").concat(), "{name}");
     }
 }
 

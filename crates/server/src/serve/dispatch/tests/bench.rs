@@ -244,7 +244,7 @@ impl Running {
     }
 
     pub(super) async fn attempts(&self) -> Vec<Attempt> {
-        let mut attempts = self.store.attempts(&AttemptFilter::default(), 10_000).await.unwrap();
+        let mut attempts = self.store.attempts(&AttemptFilter::default(), 10_000).await.unwrap().found;
         attempts.reverse();
         attempts
     }
