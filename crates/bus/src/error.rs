@@ -23,7 +23,7 @@ pub enum OpenError {
         folder: String,
     },
     /// The file is damaged, or no journal.
-    #[error("read the journal in {folder}")]
+    #[error("read {folder}/journal.db{}", advice(.source.as_ref()))]
     Read {
         /// Which folder.
         folder: String,
@@ -87,7 +87,7 @@ pub enum Error {
     #[error("write the journal: not stored, no room is left; make room and try again")]
     Full,
     /// The disk failed us.
-    #[error("write the journal: not stored; try again")]
+    #[error("write the journal: not stored, {}", trouble(.0.as_ref()))]
     Write(#[source] Arc<dyn std::error::Error + Send + Sync>),
     /// The disk failed us, or the journal is damaged.
     #[error("read topic {topic}, partition {partition}")]
@@ -143,5 +143,37 @@ impl Error {
             | Self::Interrupted { .. }
             | Self::Closed => false,
         }
+    }
+}
+
+type Source = dyn std::error::Error + Send + Sync;
+
+/// The plain result code of SQLite: extended ones have it in their lowest byte.
+fn code(source: &Source) -> Option<u32> {
+    let error = source.downcast_ref::<sqlx::Error>()?.as_database_error()?;
+    error.code()?.parse::<u32>().ok().map(|code| code & 0xff)
+}
+
+/// What to do about a file that cannot be opened.
+fn advice(source: &Source) -> &'static str {
+    match code(source) {
+        // SQLITE_CORRUPT, _NOTADB.
+        Some(11 | 26) => ": it is damaged; keep a copy of it, and restore the folder from a backup",
+        Some(8) => ": it is read-only; make the folder and its files writable for this user",
+        // SQLITE_CANTOPEN.
+        Some(14) => ": make the folder and its files readable and writable for this user",
+        Some(13) => ": the disk is full; make room and start again",
+        _ => "",
+    }
+}
+
+/// What is wrong with a file that cannot be written, and what to do.
+fn trouble(source: &Source) -> &'static str {
+    match code(source) {
+        Some(11 | 26) => "journal.db is damaged; stop, keep a copy of it, and restore it from a backup",
+        Some(8) => "its files are read-only; make them writable and try again",
+        // SQLITE_NOMEM, _IOERR, _CANTOPEN.
+        Some(7 | 10 | 14) => "the disk gives an error; look at the system's log, and try again",
+        _ => "try again",
     }
 }

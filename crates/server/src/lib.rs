@@ -6,6 +6,7 @@ pub mod cli;
 mod clock;
 pub mod commands;
 pub mod config;
+mod data_folder;
 mod metrics;
 mod open_store;
 pub mod pipeline;

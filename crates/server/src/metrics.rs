@@ -63,6 +63,8 @@ pub struct Metrics {
     pub(crate) queue_capacity: IntGaugeVec,
     /// Dead letters written.
     pub(crate) dead_letters: IntCounter,
+    /// Letters that were there already.
+    pub(crate) dead_letters_repeated: IntCounter,
     /// Mails about triggers, by what came of them: `sent`, `failed` (it is tried again), `given_up`.
     pub(crate) mails: IntCounterVec,
 }
@@ -113,6 +115,10 @@ impl Metrics {
             queue_capacity: make.gauges("queue_capacity", "Items that a queue takes at most.", "queue")?,
             mails: make.counters("mail_mails_total", "Mails about triggers.", "outcome")?,
             dead_letters: make.counter("dead_letters_total", "Dead letters written.")?,
+            dead_letters_repeated: make.counter(
+                "dead_letters_repeated_total",
+                "Elements refused again, byte for byte, that are among the dead letters already.",
+            )?,
             adopted: OnceLock::new(),
             registry: registry.clone(),
         };

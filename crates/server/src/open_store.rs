@@ -7,14 +7,16 @@ use ringpost_store::{Config as StoreConfig, Key, Keyring, Store};
 
 use crate::cli::{Failure, Io};
 use crate::config::{self, Config, Flags};
+use crate::data_folder;
 
 /// Opens the store, or makes it with its folder and key.
 ///
 /// # Errors
-/// The folder, the key or the store cannot be used.
+/// The folder, the key or the store cannot be used, or a file that belongs to them is missing.
 pub(crate) async fn open_store(config: &Config) -> anyhow::Result<Store> {
     let folder = config.data.dir.clone();
     std::fs::create_dir_all(&folder).with_context(|| format!("make the data folder {}", folder.display()))?;
+    data_folder::check(config)?;
     let keyring = Keyring::new(key(config)?);
     Ok(Store::open(StoreConfig { folder, keyring }).await?)
 }

@@ -28,13 +28,14 @@ use std::time::Duration;
 use anyhow::Context;
 use ringpost_bus::{Clock as BusClock, Config as BusConfig, Embedded, Log, Subscription};
 use ringpost_deliver::{Client, ClientConfig, LaneConfig, Lanes, SystemLookup, roots_from_pem};
-use ringpost_store::Store;
+use ringpost_store::{SessionFilter, Store};
 use tokio::net::TcpListener;
 use tracing::info;
 
 use crate::admin::{self, AdminState, Readiness};
 use crate::clock;
 use crate::config::{Config, Delivery};
+use crate::data_folder::{self, Files, Guarded};
 use crate::metrics::Metrics;
 use crate::open_store::open_store;
 use crate::topics;
@@ -80,7 +81,8 @@ impl Server {
         let metrics = Arc::new(Metrics::new().context("register metrics")?);
         let readiness = Arc::new(Readiness::default());
         let store = open_store(&config).await?;
-        let (log, journal) = open_log(&config).await?;
+        let (log, journal) = open_log(&config, &store).await?;
+        let files = Files::of(&config.data.dir).context("look at the files of the data folder")?;
         metrics.adopt(log.metrics(), store.metrics()).context("register metrics")?;
         let dead_letters = DeadLetters::new(store.clone(), Arc::clone(&metrics));
         let configured = Configured::load(store.clone(), config.triggers.poll).await?;
@@ -136,7 +138,7 @@ impl Server {
             metrics: Arc::clone(&metrics),
             readiness: Arc::clone(&readiness),
         };
-        let legs = LogIntake {
+        let intake_of_log = LogIntake {
             log: log.clone(),
             store: store.clone(),
             clock: clock::wall(),
@@ -144,6 +146,7 @@ impl Server {
             dead_letters,
             metrics: Arc::clone(&metrics),
         };
+        let legs = Guarded { intake: intake_of_log, files: files.clone() };
         let limits =
             ringpost_api::Limits { body: config.http.max_body.as_usize(), time: config.http.request_timeout };
         let router = ringpost_api::router(configured.access(), legs, limits);
@@ -153,6 +156,7 @@ impl Server {
         parts.spawn("intake", |stop| http::serve(intake_listener, router, connections, stop));
         parts.spawn("aggregate", |stop| aggregate.run(stop));
         parts.spawn("dispatch", |stop| dispatch.run(stop));
+        parts.spawn("files", |stop| files.watch(stop));
         parts.spawn("configuration", |stop| configured.run(stop));
         parts.spawn("triggers", |stop| async move {
             cache.run(config.triggers.poll, stop).await;
@@ -191,7 +195,9 @@ impl Server {
     }
 }
 
-async fn open_log(config: &Config) -> anyhow::Result<(Embedded, ringpost_bus::Journal)> {
+async fn open_log(config: &Config, store: &Store) -> anyhow::Result<(Embedded, ringpost_bus::Journal)> {
+    let has_calls = !store.sessions(&SessionFilter::default(), 1).await?.is_empty();
+    data_folder::check_journal(config, has_calls)?;
     let clock: BusClock = Arc::new(|| clock::now().micros());
     let mut settings = BusConfig::new(config.data.dir.clone(), topics::all(config), clock);
     settings.batch_records = config.bus.batch;

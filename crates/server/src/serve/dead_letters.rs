@@ -37,6 +37,7 @@ impl<S: Ledger> DeadLetters<S> {
         }
         let new = self.store.add_dead_letters(letters).await?;
         self.metrics.dead_letters.inc_by(new);
+        self.metrics.dead_letters_repeated.inc_by(letters.len() as u64 - new);
         Ok(())
     }
 

@@ -43,14 +43,15 @@ impl<L: Log, S: Ledger> Intake for LogIntake<L, S> {
         self.make_first_tenant(&delivered.records, now).await?;
         let letters: Vec<_> = delivered.dead_letters.iter().map(|letter| row(letter, now)).collect();
         self.dead_letters.add(&letters).await.map_err(|error| not_stored(&error))?;
-        for letter in &delivered.dead_letters {
-            self.metrics.legs_rejected.with_label_values(&[letter.refusal.class()]).inc();
-        }
         let count = delivered.records.len() as u64;
         let records = delivered.records.iter().map(|record| write(record, now)).collect::<Result<_, _>>();
         let records = records.map_err(|error| not_stored(&error))?;
         self.log.append(LEGS, records).await.map_err(|error| not_stored(&error))?;
         self.metrics.legs_accepted.with_label_values(&[delivered.dialect.name()]).inc_by(count);
+        // Only now is the sender told: what comes again since it could not be stored is not counted twice.
+        for letter in &delivered.dead_letters {
+            self.metrics.legs_rejected.with_label_values(&[letter.refusal.class()]).inc();
+        }
         Ok(())
     }
 }

@@ -1,0 +1,155 @@
+//! The data folder as a whole: files that belong together are there before any is opened, and stay where they are.
+//!
+//! SQLite makes a file that is missing, and takes an empty one for a new one: a folder that lost a file would start as
+//! if nothing had ever been. And who deletes a file of a running server hears nothing of it: the server writes on, into
+//! a file without a name. What is inside the files is the business of `bus` and `store`.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringpost_api::{Delivered, Intake, NotStored};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use crate::config::Config;
+
+/// Between two looks at the files. Legs look by themselves.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// When a sender should try again: a person has to do something first.
+const RETRY_AFTER: Duration = Duration::from_secs(30);
+/// The files that hold everything.
+const FILES: [&str; 2] = ["journal.db", "store.db"];
+
+/// Looks for files that ought to be there, before any is made.
+///
+/// # Errors
+/// Which one is missing, and what to do.
+pub(crate) fn check(config: &Config) -> anyhow::Result<()> {
+    let folder = config.data.dir.display();
+    let has = |name: &str| holds_something(&config.data.dir.join(name));
+    if has("journal.db") && !has("store.db") {
+        anyhow::bail!(
+            "{folder}/store.db is missing or empty, and there is a journal.db: restore the folder from a backup; \
+             to begin anew, move journal.db away too"
+        );
+    }
+    let key = config.data.key_path();
+    if config.data.key.is_none() && has("store.db") && !key.exists() {
+        anyhow::bail!(
+            "{} is missing, and there is a store.db: copy the key back from where it is kept; \
+             no other opens the secrets in the store",
+            key.display()
+        );
+    }
+    Ok(())
+}
+
+/// Whether a journal was here, and is gone. `has_calls`: the store knows of calls, which only a journal can have brought.
+///
+/// # Errors
+/// What to do.
+pub(crate) fn check_journal(config: &Config, has_calls: bool) -> anyhow::Result<()> {
+    let folder = &config.data.dir;
+    if has_calls && folder.join("journal.lock").exists() && !holds_something(&folder.join("journal.db")) {
+        anyhow::bail!(
+            "{0}/journal.db is missing or empty, and was there before: put it back, or restore the folder from a \
+             backup; to begin with an empty journal, delete {0}/journal.lock (calls in the old one are not told)",
+            folder.display()
+        );
+    }
+    Ok(())
+}
+
+fn holds_something(path: &Path) -> bool {
+    path.metadata().is_ok_and(|metadata| metadata.len() > 0)
+}
+
+/// The files that were opened.
+#[derive(Debug, Clone)]
+pub(crate) struct Files(Arc<[File]>);
+
+#[derive(Debug)]
+struct File {
+    path: PathBuf,
+    /// What SQLite has not moved into the file yet. It comes and goes with the last one who has the file open.
+    log: PathBuf,
+    /// Device and number: another file may have taken the name.
+    identity: (u64, u64),
+}
+
+impl Files {
+    /// As they are now.
+    ///
+    /// # Errors
+    /// One is missing already.
+    pub(crate) fn of(folder: &Path) -> std::io::Result<Self> {
+        let file = |name| {
+            let path = folder.join(name);
+            let log = folder.join(format!("{name}-wal"));
+            Ok(File { identity: identity(&path)?, path, log })
+        };
+        Ok(Self(FILES.into_iter().map(file).collect::<std::io::Result<_>>()?))
+    }
+
+    /// One that is not where it was.
+    pub(crate) fn missing(&self) -> Option<&Path> {
+        let is_there = |file: &File| identity(&file.path).is_ok_and(|found| found == file.identity);
+        self.0.iter().find_map(|file| {
+            if is_there(file) { (!file.log.exists()).then_some(&*file.log) } else { Some(&*file.path) }
+        })
+    }
+
+    /// Says when one is gone, and when it is back.
+    ///
+    /// # Errors
+    /// None; the shape of all parts.
+    pub(crate) async fn watch(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let mut was_gone = false;
+        loop {
+            match self.missing() {
+                Some(path) if !was_gone => {
+                    error!(file = %path.display(), "a file of the data folder is gone; legs are refused until it is put back");
+                    was_gone = true;
+                }
+                None if was_gone => {
+                    info!("the files of the data folder are where they were; legs are taken again");
+                    was_gone = false;
+                }
+                _ => {}
+            }
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+        }
+    }
+
+    fn check(&self) -> Result<(), NotStored> {
+        let Some(path) = self.missing() else { return Ok(()) };
+        let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+        let reason = format!("not stored, {name} is gone from the data folder; put it back and try again");
+        Err(NotStored { reason, retry_after: RETRY_AFTER })
+    }
+}
+
+fn identity(path: &Path) -> std::io::Result<(u64, u64)> {
+    path.metadata().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+/// An intake that takes nothing in while a file is gone.
+#[derive(Clone)]
+pub(crate) struct Guarded<I> {
+    pub(crate) intake: I,
+    pub(crate) files: Files,
+}
+
+impl<I: Intake> Intake for Guarded<I> {
+    async fn store(&self, delivered: Delivered) -> Result<(), NotStored> {
+        self.files.check()?;
+        self.intake.store(delivered).await?;
+        // Deleted meanwhile: what was written is in a file that nobody will find again.
+        self.files.check()
+    }
+}
