@@ -36,13 +36,14 @@ pub enum Class {
 
 impl Class {
     /// Every class, in the order of [`Class::index`].
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 20] = [
         Self::Success,
         Self::Redirect,
         Self::Throttled,
         Self::Gone,
         Self::HttpError,
         Self::Failed(FailureKind::Unsendable),
+        Self::Failed(FailureKind::Timeout(Phase::Token)),
         Self::Failed(FailureKind::Timeout(Phase::Dns)),
         Self::Failed(FailureKind::Timeout(Phase::Connect)),
         Self::Failed(FailureKind::Timeout(Phase::Tls)),
@@ -54,6 +55,8 @@ impl Class {
         Self::Failed(FailureKind::Tls),
         Self::Failed(FailureKind::Broken),
         Self::Failed(FailureKind::BodyBroken),
+        Self::Failed(FailureKind::Token),
+        Self::Failed(FailureKind::TokenRefused),
     ];
 
     /// The name in log and metrics.
@@ -65,6 +68,7 @@ impl Class {
             Self::Gone => "gone",
             Self::HttpError => "http_error",
             Self::Failed(FailureKind::Unsendable) => "unsendable",
+            Self::Failed(FailureKind::Timeout(Phase::Token)) => "timeout_token",
             Self::Failed(FailureKind::Timeout(Phase::Dns)) => "timeout_dns",
             Self::Failed(FailureKind::Timeout(Phase::Connect)) => "timeout_connect",
             Self::Failed(FailureKind::Timeout(Phase::Tls)) => "timeout_tls",
@@ -76,6 +80,8 @@ impl Class {
             Self::Failed(FailureKind::Tls) => "tls",
             Self::Failed(FailureKind::Broken) => "broken",
             Self::Failed(FailureKind::BodyBroken) => "body_broken",
+            Self::Failed(FailureKind::Token) => "token",
+            Self::Failed(FailureKind::TokenRefused) => "token_refused",
         }
     }
 
@@ -113,7 +119,9 @@ impl Outcome {
     /// to ask shows nothing.
     pub fn sign(&self) -> Sign {
         match self.class {
-            Class::Failed(FailureKind::Unsendable | FailureKind::RefusedAddress) => Sign::Neutral,
+            Class::Failed(
+                FailureKind::Unsendable | FailureKind::RefusedAddress | FailureKind::TokenRefused,
+            ) => Sign::Neutral,
             Class::Throttled | Class::Failed(_) => Sign::Down,
             Class::HttpError if self.status.is_some_and(|status| status >= 500) => Sign::Down,
             Class::Success | Class::Redirect | Class::Gone | Class::HttpError => Sign::Up,
@@ -163,9 +171,13 @@ fn is_success(success: Success, method: Method, status: u16) -> bool {
     }
 }
 
-/// `Retry-After` in seconds or as a date, within what we grant.
 fn retry_after(answer: &Answer, now: Timestamp) -> Option<Duration> {
-    let text = answer.header("retry-after")?.trim();
+    asked_pause(answer.header("retry-after")?, now)
+}
+
+/// `Retry-After` in seconds or as a date, within what we grant.
+pub(crate) fn asked_pause(retry_after: &str, now: Timestamp) -> Option<Duration> {
+    let text = retry_after.trim();
     let asked = match text.parse::<u64>() {
         Ok(seconds) => Duration::from_secs(seconds),
         Err(_) if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) => RETRY_AFTER_CAP,
@@ -187,7 +199,9 @@ fn may_retry(retry_on: RetryOn, class: Class, status: Option<u16>) -> bool {
         RetryOn::Any => true,
         RetryOn::Transient => {
             let status_is_transient = |status| matches!(status, 408 | 425 | 429 | 500..=599);
-            matches!(class, Class::Failed(_)) || status.is_some_and(status_is_transient)
+            // A token server that refuses us will do so again: as a 401 of the receiver.
+            let is_refused = class == Class::Failed(FailureKind::TokenRefused);
+            (matches!(class, Class::Failed(_)) && !is_refused) || status.is_some_and(status_is_transient)
         }
         RetryOn::Unanswered => status.is_none(),
     }

@@ -1,7 +1,7 @@
 //! Sends one request within one deadline, to addresses that were checked, and says all that came of it.
 //!
-//! One client, and so one pool of connections, for all receivers; the pool keeps origins apart. It follows no
-//! redirect, keeps no cookie, reads no proxy from the environment, unpacks no body, and never fails: what goes
+//! One client, and so one pool of connections, for all receivers but those that want a certificate of ours; the
+//! pool keeps origins apart. It follows no redirect, keeps no cookie, reads no proxy from the environment, unpacks no body, and never fails: what goes
 //! wrong is part of the exchange.
 
 use std::net::SocketAddr;
@@ -13,19 +13,25 @@ use ipnet::IpNet;
 use ringpost_model::{Method, Timestamp};
 use rustls::pki_types::CertificateDer;
 use tokio::time::{Instant, timeout};
-use url::Host;
 
 use crate::address::AddressRules;
 use crate::exchange::{Exchange, Failure, FailureKind, Phase};
+use crate::oauth::{Given, Grant, GrantKey, Tokens};
 use crate::request::Request;
-use crate::resolve::{Lookup, ReqwestResolver, Resolver};
-use crate::tls::{self, TlsError};
-use crate::trace::{ConnectLayer, Trace};
+use crate::resolve::{Lookup, Resolver};
+use crate::tls::TlsError;
+use crate::trace::Trace;
 
 mod answer;
 mod failure;
+mod identities;
+mod token;
+mod wire;
 
 use self::answer::Received;
+use self::identities::Identities;
+use self::token::Asking;
+use self::wire::{Outgoing, Wire};
 
 /// Says what time it is; `server` owns the clock.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -56,6 +62,11 @@ pub struct Config {
     pub allow_http: bool,
     /// Root certificates trusted beside the platform's. None.
     pub extra_roots: Vec<CertificateDer<'static>>,
+    /// Certificates of ours whose connections are kept; the least recently used goes. 64: each has a client and
+    /// a pool of its own.
+    pub certificates: usize,
+    /// Tokens of OAuth 2 that are kept, with the same rule. 1,024.
+    pub tokens: usize,
     /// A SOCKS5 proxy through which everything goes. It gets the checked address and never the name, which is
     /// why a proxy that wants names (HTTP CONNECT) cannot be configured. None.
     pub proxy: Option<SocketAddr>,
@@ -72,6 +83,8 @@ impl Default for Config {
             allowed: Vec::new(),
             allow_http: false,
             extra_roots: Vec::new(),
+            certificates: 64,
+            tokens: 1_024,
             proxy: None,
         }
     }
@@ -93,12 +106,11 @@ pub enum ClientError {
 pub struct Client(Arc<Inner>);
 
 struct Inner {
-    http: reqwest::Client,
-    resolver: Arc<Resolver>,
+    wire: Wire,
+    identities: Identities,
+    tokens: Tokens,
     clock: Clock,
-    deadline: Duration,
     read_body_bytes: usize,
-    allow_http: bool,
 }
 
 impl std::fmt::Debug for Client {
@@ -115,33 +127,31 @@ impl Client {
     pub fn new(config: Config, lookup: Arc<dyn Lookup>, clock: Clock) -> Result<Self, ClientError> {
         let rules = AddressRules::allowing(config.allowed.clone());
         let resolver = Arc::new(Resolver::new(lookup, rules, config.lookups));
-        let http = http_client(&config, resolver.clone())?;
-        let Config { deadline, read_body_bytes, allow_http, .. } = config;
-        Ok(Self(Arc::new(Inner { http, resolver, clock, deadline, read_body_bytes, allow_http })))
+        let Config { deadline, read_body_bytes, allow_http, tokens, .. } = config;
+        let wire = Wire { resolver: resolver.clone(), deadline, allow_http };
+        let identities = Identities::new(config, resolver)?;
+        Ok(Self(Arc::new(Inner { wire, identities, tokens: Tokens::new(tokens), clock, read_body_bytes })))
     }
 
     /// Sends a request.
-    pub async fn send(&self, request: Request) -> Exchange {
+    pub async fn send(&self, mut request: Request) -> Exchange {
         let inner = &*self.0;
         let begun = Instant::now();
         let started = (inner.clock)();
         let trace = Trace::new();
         let mut received = Received::default();
-        let work = trace.clone().of(inner.exchange(&request, &trace, &mut received));
-        let result = timeout(inner.deadline, work).await;
-        let mut failure = match result {
+        let work = trace.clone().of(inner.exchange(&mut request, &trace, &mut received));
+        let result = timeout(inner.wire.deadline, work).await;
+        let failure = match result {
             Ok(result) => result.err(),
-            Err(_) => Some(failure::timed_out(&trace, inner.deadline)),
+            Err(_) => Some(failure::timed_out(&trace, inner.wire.deadline)),
         };
-        if let Some(failure) = &mut failure {
-            failure.text = request.secrets.hide(&failure.text).into_owned();
-        }
         let mut exchange = Exchange::of(&request, started);
-        exchange.address = received.address();
-        exchange.answer = received.into_answer(&request);
-        exchange.failure = failure;
         exchange.ended = (inner.clock)();
         exchange.took = begun.elapsed();
+        exchange.address = received.address();
+        exchange.failure = failure.map(|failure| failure::shown(failure, &request, exchange.ended));
+        exchange.answer = received.into_answer(&request);
         exchange
     }
 }
@@ -153,68 +163,80 @@ impl Transport for Client {
     }
 }
 
-fn http_client(config: &Config, resolver: Arc<Resolver>) -> Result<reqwest::Client, ClientError> {
-    let mut builder = reqwest::Client::builder()
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .referer(false)
-        .tls_backend_preconfigured(tls::client_config(config.extra_roots.clone())?)
-        .dns_resolver(ReqwestResolver(resolver))
-        .connector_layer(ConnectLayer)
-        // Split among the addresses of a name, so that a dead one leaves time for the next.
-        .connect_timeout(config.deadline)
-        .pool_idle_timeout(config.idle_timeout)
-        .pool_max_idle_per_host(config.idle_per_origin)
-        .tcp_nodelay(true);
-    if let Some(address) = config.proxy {
-        let proxy = reqwest::Proxy::all(format!("socks5://{address}")).map_err(ClientError::Http)?;
-        builder = builder.proxy(proxy);
-    }
-    builder.build().map_err(ClientError::Http)
-}
-
 impl Inner {
     /// Fills `received` as far as the exchange comes; what is there stays when the deadline strikes.
     async fn exchange(
         &self,
-        request: &Request,
+        request: &mut Request,
         trace: &Trace,
         received: &mut Received,
     ) -> Result<(), Failure> {
-        self.check(request)?;
-        let mut sending = self.http.request(method(request.method), request.url.clone());
-        if let Some(body) = request.body() {
-            sending = sending.body(body);
+        // Before a token is asked for in vain.
+        self.wire.check(&request.url)?;
+        let trigger = request.trigger.clone();
+        match Grant::of(&trigger.auth) {
+            Some(grant) => self.with_token(grant.key(), request, trace, received).await,
+            None => self.once(request, trace, received).await,
         }
-        let sending = sending.headers(request.headers.clone()).send();
-        let failed = |error, kind| failure::of(error, trace, self.deadline, kind);
-        let mut response = sending.await.map_err(|error| failed(error, FailureKind::Broken))?;
-        trace.reached(Phase::Body);
-        received.head(&response);
-        while received.read() < self.read_body_bytes {
-            let chunk = response.chunk().await;
-            let chunk = chunk.map_err(|error| failed(error, FailureKind::BodyBroken))?;
-            let Some(chunk) = chunk else { break };
-            received.add(&chunk);
+    }
+
+    /// With a token that is kept; where the receiver refuses that one, once more with a new one.
+    async fn with_token(
+        &self,
+        key: GrantKey,
+        request: &mut Request,
+        trace: &Trace,
+        received: &mut Received,
+    ) -> Result<(), Failure> {
+        let given = self.identified(key, request, trace).await?;
+        self.once(request, trace, received).await?;
+        if received.status() == Some(401) && self.tokens.refused(key, &given) {
+            *received = Received::default();
+            self.identified(key, request, trace).await?;
+            self.once(request, trace, received).await?;
         }
         Ok(())
     }
 
-    /// What has to hold before anything is sent. A name is checked where it is resolved.
-    fn check(&self, request: &Request) -> Result<(), Failure> {
-        let scheme = request.url.scheme();
-        let allowed = scheme == "https" || (scheme == "http" && self.allow_http);
-        if !allowed {
-            let text = format!("send to a URL of scheme {scheme}: only https is allowed");
-            return Err(Failure { kind: FailureKind::Unsendable, text });
-        }
-        let literal = match request.url.host() {
-            Some(Host::Ipv4(address)) => address.into(),
-            Some(Host::Ipv6(address)) => address.into(),
-            _ => return Ok(()),
+    /// Puts a token into the request.
+    async fn identified(
+        &self,
+        key: GrantKey,
+        request: &mut Request,
+        trace: &Trace,
+    ) -> Result<Given, Failure> {
+        let ask = |style, trace| {
+            let asking = Asking {
+                wire: self.wire.clone(),
+                http: self.identities.nobody(),
+                clock: self.clock.clone(),
+                trigger: request.trigger.clone(),
+                secrets: request.secrets.clone(),
+            };
+            asking.ask(style, trace)
         };
-        let checked = self.resolver.rules().check(literal);
-        checked.map_err(|error| Failure { kind: FailureKind::RefusedAddress, text: error.to_string() })
+        let given = self.tokens.get(key, trace, ask).await?;
+        let carried = request.carry(&given.value);
+        carried.map_err(|error| Failure { kind: FailureKind::Unsendable, text: error.to_string() })?;
+        trace.reached(Phase::Answer);
+        Ok(given)
+    }
+
+    async fn once(&self, request: &Request, trace: &Trace, received: &mut Received) -> Result<(), Failure> {
+        let http = self.identities.of(&request.trigger.auth)?;
+        let outgoing = Outgoing {
+            method: method(request.method),
+            url: request.url.clone(),
+            headers: request.headers.clone(),
+            body: request.body(),
+        };
+        let mut response = self.wire.head(&http, outgoing, trace).await?;
+        received.head(&response);
+        while received.read() < self.read_body_bytes {
+            let Some(chunk) = self.wire.chunk(&mut response, trace).await? else { break };
+            received.add(&chunk);
+        }
+        Ok(())
     }
 }
 

@@ -148,6 +148,8 @@ impl fmt::Display for Failure {
 /// How far an exchange had come when the deadline struck.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Phase {
+    /// A token that identifies us was being asked for.
+    Token,
     /// The name was being resolved.
     Dns,
     /// The connection was being made.
@@ -179,4 +181,8 @@ pub enum FailureKind {
     Broken,
     /// The connection broke inside the body of the answer.
     BodyBroken,
+    /// The token server gave no token: it cannot be reached, or answered with an error of its own or no sense.
+    Token,
+    /// The token server refuses us (4xx): the credentials or the scope are wrong. Says nothing of the receiver.
+    TokenRefused,
 }

@@ -101,10 +101,11 @@ fn identify(trigger: &Trigger, headers: &mut HeaderMap) -> Result<(), HeaderErro
     let text = match &trigger.auth {
         Auth::Basic { user, password } => format!("Basic {}", basic(user, password)),
         Auth::Bearer { token } => format!("Bearer {token}"),
-        // The token is put in by the client, which has it; a certificate is shown by TLS.
-        Auth::Oauth2 { .. } | Auth::Certificate { .. } => return Ok(()),
-        Auth::None if headers.contains_key(AUTHORIZATION) => return Ok(()),
-        Auth::None => match user_info(&trigger.url) {
+        // The token is put in by the client, which has it.
+        Auth::Oauth2 { .. } => return Ok(()),
+        // A certificate is shown by TLS and leaves room for a header beside it.
+        Auth::None | Auth::Certificate { .. } if headers.contains_key(AUTHORIZATION) => return Ok(()),
+        Auth::None | Auth::Certificate { .. } => match user_info(&trigger.url) {
             Some(credentials) => format!("Basic {credentials}"),
             None => return Ok(()),
         },
@@ -129,7 +130,7 @@ pub(crate) fn unescaped(text: &str) -> String {
 }
 
 /// Marked as sensitive, so that nothing prints it.
-fn secret_value(name: &str, value: &str) -> Result<HeaderValue, HeaderError> {
+pub(crate) fn secret_value(name: &str, value: &str) -> Result<HeaderValue, HeaderError> {
     let mut value = plain_value(value).map_err(|_| HeaderError::Value(name.to_owned()))?;
     value.set_sensitive(true);
     Ok(value)

@@ -5,6 +5,7 @@
 
 mod address;
 mod breaker;
+mod certificate;
 mod classify;
 mod client;
 mod content;
@@ -12,8 +13,10 @@ mod exchange;
 mod form;
 mod headers;
 mod job;
+mod kept;
 mod lane;
 mod masked;
+mod oauth;
 mod render;
 mod request;
 mod resolve;
@@ -27,6 +30,7 @@ mod trace;
 
 pub use address::{AddressRules, RefusedAddress};
 pub use breaker::{Limits, Sign, Step, Told, tell};
+pub use certificate::{CertificateError, certificate_warning, check_certificate};
 pub use classify::{Class, Outcome, RETRY_AFTER_CAP, classify};
 pub use client::{Client, ClientError, Clock, Config as ClientConfig, Transport};
 pub use content::Content;

@@ -9,6 +9,8 @@ use std::fmt;
 use ringpost_model::{Auth, Trigger};
 use url::Url;
 
+use crate::oauth::Grant;
+
 /// Stands for what is not shown.
 pub const HIDDEN: &str = "…";
 
@@ -63,8 +65,9 @@ impl Secrets {
                 secrets.push(crate::headers::basic(user, password));
             }
             Auth::Bearer { token } => secrets.push(token.to_string()),
-            Auth::Oauth2 { client_secret, .. } => secrets.push(client_secret.to_string()),
-            Auth::Certificate { key, .. } => secrets.push(key.to_string()),
+            Auth::Oauth2 { .. } => secrets.extend(Grant::of(&trigger.auth).iter().flat_map(Grant::secrets)),
+            // It stays with us: what travels is a signature.
+            Auth::Certificate { .. } => {}
         }
         if let Ok(url) = Url::parse(&trigger.url) {
             add_url(&mut secrets, &url);
@@ -74,6 +77,15 @@ impl Secrets {
         secrets.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         secrets.dedup();
         Self(secrets)
+    }
+
+    /// One more, such as a token that was just made.
+    pub(crate) fn add(&mut self, secret: &str) {
+        let is_new = secret.len() >= SHORTEST_SECRET && !self.0.iter().any(|known| known == secret);
+        if is_new {
+            let at = self.0.partition_point(|known| known.len() > secret.len());
+            self.0.insert(at, secret.to_owned());
+        }
     }
 
     /// The text with every secret in it hidden.
@@ -88,7 +100,8 @@ impl Secrets {
     }
 }
 
-fn add_url(secrets: &mut Vec<String>, url: &Url) {
+/// What a URL hides.
+pub(crate) fn add_url(secrets: &mut Vec<String>, url: &Url) {
     if let Some(password) = url.password() {
         secrets.push(password.to_owned());
         secrets.push(crate::headers::basic(

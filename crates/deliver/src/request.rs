@@ -1,11 +1,14 @@
 //! The request of one try: rendered, with its headers, ready for a transport. Pure: time is an argument.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::HeaderMap;
-use ringpost_model::{AttemptId, Method, Timestamp};
+use http::header::AUTHORIZATION;
+use ringpost_model::{AttemptId, Method, Timestamp, Trigger};
 use url::Url;
 
-use crate::headers::{HeaderError, headers};
+use crate::headers::{HeaderError, headers, secret_value};
 use crate::job::Job;
 use crate::masked::{HIDDEN, Secrets, shown};
 use crate::render::{RenderError, Rendered, render};
@@ -33,6 +36,8 @@ pub struct Request {
     pub headers: HeaderMap,
     /// Of POST and PUT the body; of a GET what the log keeps in its place, the part of the query that is ours.
     pub payload: Bytes,
+    /// The current trigger: the client fetches its token, or shows its certificate.
+    pub trigger: Arc<Trigger>,
     /// What to blot out of everything that comes back.
     pub secrets: Secrets,
 }
@@ -47,6 +52,14 @@ impl Request {
     /// The body that travels.
     pub(crate) fn body(&self) -> Option<Bytes> {
         (self.method != Method::Get).then(|| self.payload.clone())
+    }
+
+    /// Identifies us by a token, which is shown nowhere from here on.
+    pub(crate) fn carry(&mut self, token: &str) -> Result<(), HeaderError> {
+        let value = secret_value("Authorization", &format!("Bearer {token}"))?;
+        self.headers.insert(AUTHORIZATION, value);
+        self.secrets.add(token);
+        Ok(())
     }
 
     /// The headers as they may be shown.
@@ -68,5 +81,6 @@ pub fn request(job: &Job, attempt: AttemptId, now: Timestamp) -> Result<Request,
     let rendered = render(&job.version, &job.trigger.url, &job.delivery, &job.content)?;
     let headers = headers(&rendered, &job.trigger, &job.delivery, now)?;
     let Rendered { method, url, payload, .. } = rendered;
-    Ok(Request { attempt, method, url, headers, payload, secrets: Secrets::of(&job.trigger) })
+    let secrets = Secrets::of(&job.trigger);
+    Ok(Request { attempt, method, url, headers, payload, trigger: job.trigger.clone(), secrets })
 }

@@ -1,18 +1,22 @@
-//! TLS as every request uses it: rustls, the platform's roots and the operator's own. There is no switch that
-//! turns verification off.
+//! TLS as every request uses it: rustls, the platform's roots and the operator's own, and a certificate of ours
+//! where a trigger has one. There is no switch that turns verification off.
 
 use std::sync::Arc;
 
 use rustls::ClientConfig;
 use rustls::client::Resumption;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls_platform_verifier::Verifier;
 
+use crate::certificate::Certificate;
 use crate::trace::TlsSessions;
 
 /// Sessions kept for resuming; a few per receiver.
 const SESSIONS: usize = 4_096;
+/// The same for one certificate of ours: it is for a few receivers.
+const SESSIONS_OF_ONE: usize = 64;
 
 /// Why TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +30,9 @@ pub enum TlsError {
     /// The platform's roots cannot be loaded.
     #[error("load the root certificates")]
     Roots(#[source] rustls::Error),
+    /// A certificate of ours cannot be used.
+    #[error("use the certificate of the trigger")]
+    Certificate(#[source] rustls::Error),
 }
 
 /// The certificates of a PEM file.
@@ -38,19 +45,39 @@ pub fn roots_from_pem(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsErr
     if roots.is_empty() { Err(TlsError::NoCertificate) } else { Ok(roots) }
 }
 
-pub(crate) fn client_config(extra_roots: Vec<CertificateDer<'static>>) -> Result<ClientConfig, TlsError> {
-    // Named here and not taken from the process, so that it does not matter who else installs a provider.
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier = Verifier::new_with_extra_roots(extra_roots, provider.clone()).map_err(TlsError::Roots)?;
-    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let mut config = builder
-        .map_err(TlsError::Roots)?
-        .dangerous() // rustls's word for any verifier that is not its own; this one verifies
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    config.resumption = Resumption::store(Arc::new(TlsSessions::new(SESSIONS)));
-    Ok(config)
+/// What all connections share. The platform's roots are read once.
+pub(crate) struct Tls {
+    provider: Arc<CryptoProvider>,
+    verifier: Arc<Verifier>,
+}
+
+impl Tls {
+    pub(crate) fn new(extra_roots: Vec<CertificateDer<'static>>) -> Result<Self, TlsError> {
+        // Named here and not taken from the process, so that it does not matter who else installs a provider.
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = Verifier::new_with_extra_roots(extra_roots, provider.clone());
+        Ok(Self { provider, verifier: Arc::new(verifier.map_err(TlsError::Roots)?) })
+    }
+
+    /// For a client that shows this certificate, or none.
+    pub(crate) fn config(&self, certificate: Option<Certificate>) -> Result<ClientConfig, TlsError> {
+        let builder = ClientConfig::builder_with_provider(self.provider.clone());
+        let builder = builder
+            .with_safe_default_protocol_versions()
+            .map_err(TlsError::Roots)?
+            .dangerous() // rustls's word for any verifier that is not its own; this one verifies
+            .with_custom_certificate_verifier(self.verifier.clone());
+        let sessions = if certificate.is_some() { SESSIONS_OF_ONE } else { SESSIONS };
+        let mut config = match certificate {
+            None => builder.with_no_client_auth(),
+            Some(Certificate { chain, key }) => {
+                builder.with_client_auth_cert(chain, key).map_err(TlsError::Certificate)?
+            }
+        };
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.resumption = Resumption::store(Arc::new(TlsSessions::new(sessions)));
+        Ok(config)
+    }
 }
 
 #[cfg(test)]

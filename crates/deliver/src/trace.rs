@@ -25,7 +25,7 @@ tokio::task_local! {
     static CURRENT: Trace;
 }
 
-const PHASES: [Phase; 5] = [Phase::Dns, Phase::Connect, Phase::Tls, Phase::Answer, Phase::Body];
+const PHASES: [Phase; 6] = [Phase::Token, Phase::Dns, Phase::Connect, Phase::Tls, Phase::Answer, Phase::Body];
 
 /// The notes of one exchange.
 #[derive(Debug, Clone)]
@@ -35,12 +35,25 @@ pub(crate) struct Trace(Arc<Notes>);
 struct Notes {
     phase: AtomicU8,
     addresses: Mutex<Vec<IpAddr>>,
+    token: Mutex<Option<Trace>>,
 }
 
 impl Trace {
     /// A request on a connection from the pool begins with waiting for its answer.
     pub(crate) fn new() -> Self {
-        Self(Arc::new(Notes { phase: AtomicU8::new(index(Phase::Answer)), addresses: Mutex::default() }))
+        let phase = AtomicU8::new(index(Phase::Answer));
+        Self(Arc::new(Notes { phase, addresses: Mutex::default(), token: Mutex::default() }))
+    }
+
+    /// Waits for a token, whose request has a trace of its own: others wait for it too.
+    pub(crate) fn waits_for(&self, token: Trace) {
+        *self.0.token.lock().unwrap_or_else(PoisonError::into_inner) = Some(token);
+        self.reached(Phase::Token);
+    }
+
+    /// How far the token is that is waited for.
+    pub(crate) fn token(&self) -> Option<Trace> {
+        self.0.token.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Runs `future` as the exchange of this trace.

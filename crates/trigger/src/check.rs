@@ -1,10 +1,11 @@
 //! The rest of a trigger, beside its filters, as it is checked when it is saved (triggers-and-delivery.md 1).
 
+mod auth;
 mod headers;
 mod secret;
 mod url;
 
-use ringpost_model::{Auth, Format, Method, Trigger};
+use ringpost_model::{Format, Method, Trigger};
 
 use crate::error::{FilterError, Pointer};
 use crate::limits::{CUSTOM_KEYS, ERRORS, NAME_BYTES, RETRIES, VALUE_BYTES};
@@ -16,8 +17,9 @@ pub struct Policy {
     pub allow_http: bool,
 }
 
-/// All mistakes of a trigger but those of its filters, which [`Compiled::new`](crate::Compiled::new) finds: one for
-/// each, at most [`ERRORS`]. No message repeats a value that may be a secret.
+/// All mistakes of a trigger but those of its filters, which [`Compiled::new`](crate::Compiled::new) finds, and those
+/// inside a certificate, which are for who speaks TLS (`ringpost_deliver::check_certificate`): one for each, at most
+/// [`ERRORS`]. No message repeats a value that may be a secret.
 pub fn check(trigger: &Trigger, policy: &Policy) -> Vec<FilterError> {
     let root = Pointer::root();
     let mut errors = Vec::new();
@@ -27,7 +29,7 @@ pub fn check(trigger: &Trigger, policy: &Policy) -> Vec<FilterError> {
     format(trigger, &root, &mut errors);
     custom_data(trigger, &root.at("customData"), &mut errors);
     headers::check(trigger, &root.at("headers"), &mut errors);
-    auth(trigger, &root.at("auth"), &mut errors);
+    auth::check(trigger, policy, &root.at("auth"), &mut errors);
     secret::check(trigger, &root.at("secrets"), &mut errors);
     if trigger.retries > RETRIES {
         let message = format!("{} retries: write 0 to {RETRIES}", trigger.retries);
@@ -84,40 +86,6 @@ fn custom_data(trigger: &Trigger, pointer: &Pointer, errors: &mut Vec<FilterErro
         if value.len() > VALUE_BYTES {
             errors.push(pointer.error(format!("the value has {} bytes: at most {VALUE_BYTES}", value.len())));
         }
-    }
-}
-
-fn auth(trigger: &Trigger, pointer: &Pointer, errors: &mut Vec<FilterError>) {
-    match &trigger.auth {
-        Auth::None => {}
-        Auth::Basic { user, password } => {
-            if user.contains(':') {
-                let message =
-                    "a user name with a colon cannot be told from its password (RFC 7617): leave it out";
-                errors.push(pointer.at("user").error(message));
-            }
-            for (key, value) in [("user", user), ("password", password)] {
-                if value.chars().any(char::is_control) {
-                    errors
-                        .push(pointer.at(key).error("there is a control character in it: write it without"));
-                } else if value.len() > VALUE_BYTES {
-                    errors
-                        .push(pointer.at(key).error(format!("{} bytes: at most {VALUE_BYTES}", value.len())));
-                }
-            }
-        }
-        Auth::Bearer { token } => {
-            let pointer = pointer.at("token");
-            let is_token = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
-            if !is_token {
-                let message =
-                    "a token is letters, digits and signs without spaces: write it without \"Bearer \"";
-                errors.push(pointer.error(message));
-            } else if token.len() > VALUE_BYTES {
-                errors.push(pointer.error(format!("{} bytes: at most {VALUE_BYTES}", token.len())));
-            }
-        }
-        Auth::Oauth2 { .. } | Auth::Certificate { .. } => {}
     }
 }
 

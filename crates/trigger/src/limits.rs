@@ -37,3 +37,7 @@ pub(crate) const NAME_BYTES: usize = 256;
 pub(crate) const VALUE_BYTES: usize = 4_096;
 /// Longest URL, in bytes; the same as for what a GET may grow to (triggers-and-delivery.md 3).
 pub(crate) const URL_BYTES: usize = 8_000;
+/// Parameters of a token request beside ours.
+pub(crate) const PARAMETERS: usize = 20;
+/// Longest certificate chain, and longest key, in bytes: ten certificates of RSA 4,096 fit.
+pub(crate) const PEM_BYTES: usize = 64 * 1024;

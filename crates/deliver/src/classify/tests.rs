@@ -120,7 +120,9 @@ fn what_got_no_answer_may_be_tried_again_by_every_rule() {
             let Class::Failed(kind) = class else { continue };
             let outcome = classify(&trigger, &exchange("POST", None, Some(kind)));
             assert_eq!(outcome.class, class);
-            assert_eq!(outcome.may_retry, kind != FailureKind::Unsendable, "{retry_on} {kind:?}");
+            let is_over = kind == FailureKind::Unsendable
+                || (kind == FailureKind::TokenRefused && retry_on == "transient");
+            assert_eq!(outcome.may_retry, !is_over, "{retry_on} {kind:?}");
         }
     }
 }
@@ -145,4 +147,13 @@ fn names_of_classes_are_one_each_and_read_back() {
     for (at, class) in Class::ALL.into_iter().enumerate() {
         assert_eq!((class.index(), Class::from_name(class.name())), (at, Some(class)));
     }
+}
+
+#[test]
+fn a_token_server_that_is_down_holds_deliveries_and_one_that_refuses_us_says_nothing_of_the_receiver() {
+    let trigger = samples::trigger("https://h.example/in", json!({}));
+    let sign = |kind| classify(&trigger, &exchange("POST", None, Some(kind))).sign();
+    assert_eq!(sign(FailureKind::Token), Sign::Down);
+    assert_eq!(sign(FailureKind::Timeout(Phase::Token)), Sign::Down);
+    assert_eq!(sign(FailureKind::TokenRefused), Sign::Neutral);
 }

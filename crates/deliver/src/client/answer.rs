@@ -53,6 +53,10 @@ impl Received {
         self.read
     }
 
+    pub(super) fn status(&self) -> Option<u16> {
+        self.head.as_ref().map(|head| head.status)
+    }
+
     pub(super) fn address(&self) -> Option<SocketAddr> {
         self.head.as_ref().and_then(|head| head.address)
     }

@@ -4,22 +4,32 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
+use ringpost_model::Timestamp;
+
+use crate::certificate::certificate_warning;
 use crate::exchange::{Failure, FailureKind, Phase};
+use crate::request::Request;
 use crate::resolve::ResolveError;
 use crate::trace::Trace;
 
 /// The deadline struck.
 pub(super) fn timed_out(trace: &Trace, deadline: Duration) -> Failure {
-    let phase = trace.phase();
-    let doing = match phase {
+    let text = format!("{}: not done within {} s", doing(trace), deadline.as_secs_f64());
+    Failure { kind: FailureKind::Timeout(trace.phase()), text }
+}
+
+fn doing(trace: &Trace) -> String {
+    match trace.phase() {
+        Phase::Token => {
+            let asking = trace.token().map(|token| doing(&token));
+            asking.map_or_else(|| "get a token".to_owned(), |asking| format!("get a token: {asking}"))
+        }
         Phase::Dns => "resolve the name".to_owned(),
         Phase::Connect => format!("connect{}", trace.to_addresses()),
         Phase::Tls => format!("agree on TLS with the server{}", trace.to_addresses().replace(" to ", " at ")),
         Phase::Answer => "get an answer".to_owned(),
         Phase::Body => "read the body of the answer".to_owned(),
-    };
-    let text = format!("{doing}: not done within {} s", deadline.as_secs_f64());
-    Failure { kind: FailureKind::Timeout(phase), text }
+    }
 }
 
 /// reqwest's error. `otherwise` is what it is when nothing below says better.
@@ -55,6 +65,19 @@ pub(super) fn of(
         _ => (otherwise, "get an answer".to_owned()),
     };
     Failure { kind, text: format!("{doing}: {deepest}") }
+}
+
+/// As the log keeps it: without a secret, and with what we know of our part in it.
+pub(super) fn shown(failure: Failure, request: &Request, now: Timestamp) -> Failure {
+    let Failure { kind, text } = failure;
+    let mut text = request.secrets.hide(&text).into_owned();
+    // A server that refuses a certificate says so, or closes.
+    if matches!(kind, FailureKind::Tls | FailureKind::Broken)
+        && let Some(warning) = certificate_warning(&request.trigger.auth, now)
+    {
+        text = format!("{text} ({warning})");
+    }
+    Failure { kind, text }
 }
 
 /// The error and what it came from. An `io::Error` hides what it wraps from `source`.

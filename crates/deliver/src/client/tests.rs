@@ -16,7 +16,9 @@ use crate::exchange::KEPT_BODY_BYTES;
 use crate::request::request;
 use crate::samples;
 
+mod certificate;
 mod failing;
+mod oauth;
 mod proxy;
 mod receiver;
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use ringpost_model::Trigger;
+use ringpost_model::{Auth, Trigger};
 
 use crate::error::{FilterError, Pointer, shown};
 use crate::limits::{HEADERS, NAME_BYTES, VALUE_BYTES};
@@ -30,12 +30,14 @@ pub(super) fn check(trigger: &Trigger, pointer: &Pointer, errors: &mut Vec<Filte
         errors.push(pointer.error(format!("{} headers: at most {HEADERS}", headers.len())));
         return;
     }
+    // A certificate sets no header.
+    let auth_sets_it = !matches!(trigger.auth, Auth::None | Auth::Certificate { .. });
     let mut seen = BTreeSet::new();
     for (name, value) in headers {
         let lower = name.to_ascii_lowercase();
         let pointer = pointer.at(name);
         let refusal = name_refusal(name, &lower).or_else(|| {
-            let is_double = lower == "authorization" && !trigger.auth.is_none();
+            let is_double = lower == "authorization" && auth_sets_it;
             is_double.then(|| "\"auth\" sets this header already: leave one of the two out".to_owned())
         });
         if let Some(refusal) = refusal {

@@ -177,3 +177,49 @@ fn a_user_name_with_a_colon_would_be_another_user() {
     bad.auth = Auth::Basic { user: "a:b".into(), password: "c".into() };
     assert_eq!(check(&bad, &Policy::default())[0].pointer, "/auth/user");
 }
+
+fn oauth(change: &str) -> String {
+    let mut auth: serde_json::Value = serde_json::json!({ "kind": "oauth2", "clientId": "me", "clientSecret": "x:é y",
+        "tokenUrl": "https://login.example/token?tenant=1" });
+    let change: serde_json::Value = serde_json::from_str(change).unwrap();
+    auth.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+    serde_json::json!({ "auth": auth }).to_string()
+}
+
+#[test]
+fn credentials_for_a_token_server_are_checked_each_at_its_place() {
+    fine(&oauth("{}"));
+    fine(&oauth(
+        r#"{"scope":"calls.write https://graph.example/.default","parameters":{"audience":"é","b":""}}"#,
+    ));
+    for url in
+        ["", "http://login.example/", "login.example", "https://me:geheim@login.example/", "https://a b/"]
+    {
+        refused_at(&oauth(&serde_json::json!({ "tokenUrl": url }).to_string()), "/auth/tokenUrl");
+    }
+    for (key, value) in [("clientId", ""), ("clientSecret", ""), ("clientId", "a\n"), ("scope", "a  b")] {
+        refused_at(&oauth(&serde_json::json!({ key: value }).to_string()), &format!("/auth/{key}"));
+    }
+    for scope in [" ", "a ", "é", "a\"b", "a\tb"] {
+        refused_at(&oauth(&serde_json::json!({ "scope": scope }).to_string()), "/auth/scope");
+    }
+    for key in ["grant_type", "client_id", "client_secret", "scope", ""] {
+        let change = serde_json::json!({ "parameters": { key: "geheim" } }).to_string();
+        refused_at(&oauth(&change), &format!("/auth/parameters/{key}"));
+        assert!(!mistakes(&oauth(&change)).contains("geheim"));
+    }
+    refused_at(&oauth(&format!(r#"{{"parameters":{{"a":"{}"}}}}"#, "x".repeat(5_000))), "/auth/parameters/a");
+}
+
+#[test]
+fn a_certificate_leaves_the_header_authorization_free_and_a_token_does_not() {
+    let with_header = |auth: serde_json::Value| {
+        serde_json::json!({ "headers": { "Authorization": "x" }, "auth": auth }).to_string()
+    };
+    fine(&with_header(serde_json::json!({ "kind": "certificate", "chain": "…", "key": "…" })));
+    let oauth: serde_json::Value = serde_json::from_str(&oauth("{}")).unwrap();
+    refused_at(&with_header(oauth["auth"].clone()), "/headers/Authorization");
+    let long = "x".repeat(70_000);
+    let auth = serde_json::json!({ "kind": "certificate", "chain": "…", "key": long });
+    refused_at(&serde_json::json!({ "auth": auth }).to_string(), "/auth/key");
+}

@@ -13,7 +13,7 @@ pub(super) fn check(trigger: &Trigger, policy: &Policy, pointer: &Pointer, error
 }
 
 /// The first mistake only: after it the rest of a URL cannot be judged.
-fn judge(text: &str, policy: &Policy) -> Result<(), String> {
+pub(super) fn judge(text: &str, policy: &Policy) -> Result<(), String> {
     if text.is_empty() {
         return Err(
             "the URL is empty: write where to send the calls, e.g. https://crm.example.com/hook".to_owned()

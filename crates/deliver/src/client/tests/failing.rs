@@ -5,7 +5,7 @@ use super::*;
 use crate::tls::roots_from_pem;
 
 /// `kind: text`, the port of the test's socket left out.
-fn failure(exchange: &Exchange) -> String {
+pub(super) fn failure(exchange: &Exchange) -> String {
     let failure = exchange.failure.as_ref().expect("this exchange fails");
     format!("{}: {}", outcome(exchange).class.name(), failure.text)
 }
@@ -125,7 +125,7 @@ async fn http_is_not_sent_to_unless_it_is_allowed() {
     assert_eq!(receiver.connections(), 0);
 }
 
-fn trusting() -> Config {
+pub(super) fn trusting() -> Config {
     Config { extra_roots: roots_from_pem(include_bytes!("tls/ca.pem")).unwrap(), ..open() }
 }
 

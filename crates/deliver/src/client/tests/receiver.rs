@@ -1,13 +1,16 @@
 //! A receiver on a real socket that does one thing to every request.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
 /// What the receiver does when it has a request.
@@ -15,6 +18,10 @@ use tokio_rustls::TlsAcceptor;
 pub(super) enum Act {
     /// Sends this and waits for the next request.
     Answer(String),
+    /// Sends the next of these, the last one for ever.
+    AnswerInTurn(Arc<Mutex<VecDeque<String>>>),
+    /// Sends this when there is a permit.
+    AnswerWhenAllowed(Arc<Semaphore>, String),
     /// Sends this and closes.
     AnswerAndClose(String),
     /// Sends the request back, as the body of an answer.
@@ -28,7 +35,11 @@ pub(super) enum Act {
 }
 
 pub(super) fn answer(status: &str, headers: &str, body: &str) -> Act {
-    Act::Answer(format!("HTTP/1.1 {status}\r\n{headers}content-length: {}\r\n\r\n{body}", body.len()))
+    Act::Answer(text_of(status, headers, body))
+}
+
+pub(super) fn text_of(status: &str, headers: &str, body: &str) -> String {
+    format!("HTTP/1.1 {status}\r\n{headers}content-length: {}\r\n\r\n{body}", body.len())
 }
 
 #[derive(Debug, Clone)]
@@ -50,14 +61,19 @@ impl Receiver {
 
     /// With a certificate for `crm.test` of the test root.
     pub(super) async fn start_tls(act: Act) -> Self {
-        Self::listen(act, Some(acceptor(&[]))).await
+        Self::listen(act, Some(acceptor(&[], false))).await
+    }
+
+    /// The same, demanding a certificate of the root of test clients.
+    pub(super) async fn start_mutual(act: Act) -> Self {
+        Self::listen(act, Some(acceptor(&[], true))).await
     }
 
     /// The same by HTTP/2, which answers everything with 200.
     pub(super) async fn start_h2() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let receiver = Self { address: listener.local_addr().unwrap(), seen: Arc::default() };
-        let (accepting, tls) = (receiver.clone(), acceptor(&[b"h2"]));
+        let (accepting, tls) = (receiver.clone(), acceptor(&[b"h2"], false));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 accepting.seen.lock().unwrap().connections += 1;
@@ -123,6 +139,17 @@ impl Receiver {
             let request = self.request(&mut stream).await?;
             match &act {
                 Act::Answer(text) => stream.write_all(text.as_bytes()).await?,
+                Act::AnswerInTurn(texts) => {
+                    let next = {
+                        let mut texts = texts.lock().unwrap();
+                        if texts.len() > 1 { texts.pop_front() } else { texts.front().cloned() }
+                    };
+                    stream.write_all(next.unwrap().as_bytes()).await?;
+                }
+                Act::AnswerWhenAllowed(gate, text) => {
+                    gate.acquire().await.unwrap().forget();
+                    stream.write_all(text.as_bytes()).await?;
+                }
                 Act::AnswerAndClose(text) => {
                     stream.write_all(text.as_bytes()).await?;
                     return stream.shutdown().await;
@@ -173,16 +200,22 @@ impl Receiver {
     }
 }
 
-fn acceptor(protocols: &[&[u8]]) -> TlsAcceptor {
+fn acceptor(protocols: &[&[u8]], demands_certificate: bool) -> TlsAcceptor {
     let certificate = CertificateDer::from_pem_slice(include_bytes!("tls/server.pem")).unwrap();
     let key = PrivateKeyDer::from_pem_slice(include_bytes!("tls/server.key")).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+    let builder = rustls::ServerConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)
         .unwrap();
+    let builder = if demands_certificate {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(include_bytes!("tls/client-ca.pem")).unwrap()).unwrap();
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+        builder.with_client_cert_verifier(verifier.build().unwrap())
+    } else {
+        builder.with_no_client_auth()
+    };
+    let mut config = builder.with_single_cert(vec![certificate], key).unwrap();
     config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
     TlsAcceptor::from(Arc::new(config))
 }
