@@ -198,7 +198,23 @@ impl Store {
         const WHAT: &str = "look up which deliveries are over";
         let mut over = Vec::new();
         for day in self.inner.days.list(WHAT)?.into_iter().rev().take_while(|day| day.end() > since) {
-            let Some(database) = self.inner.days.find(WHAT, day).await? else { continue };
+            match self.over_on(WHAT, day, deliveries).await {
+                // Dispatch could not go on: better that a delivery of that day is made twice.
+                Err(Error::Corrupt { .. }) => self.inner.days.set_aside(WHAT, day).await?,
+                found => over.extend(found?),
+            }
+        }
+        Ok(over)
+    }
+
+    async fn over_on(
+        &self,
+        what: &'static str,
+        day: Day,
+        deliveries: &[Delivery],
+    ) -> Result<Vec<DeliveryId>, Error> {
+        let mut over = Vec::new();
+        if let Some(database) = self.inner.days.find(what, day).await? {
             for some in deliveries.chunks(500) {
                 let mut query =
                     QueryBuilder::<Sqlite>::new("SELECT delivery FROM attempts WHERE last = 1 AND ");
@@ -206,9 +222,9 @@ impl Store {
                 push_in(&mut query, "session", some.iter().map(|delivery| delivery.session.0));
                 query.push(" UNION SELECT delivery FROM endings WHERE ");
                 push_in(&mut query, "delivery", some.iter().map(|delivery| delivery.id.0));
-                let rows = query.build().fetch_all(&database.readers).await.map_err(doing(WHAT))?;
+                let rows = query.build().fetch_all(&database.readers).await.map_err(doing(what))?;
                 for row in &rows {
-                    over.push(DeliveryId(row.uuid("delivery").map_err(doing(WHAT))?));
+                    over.push(DeliveryId(row.uuid("delivery").map_err(doing(what))?));
                 }
             }
         }

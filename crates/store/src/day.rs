@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ringpost_model::{AttemptId, Timestamp};
@@ -105,6 +105,31 @@ impl Days {
         }
         days.sort_unstable();
         Ok(days)
+    }
+
+    /// Gives a damaged file another name, so that its day goes on with a new one. What it held is listed no more; who
+    /// asks whether a delivery of it is over hears no, and it may be sent once more.
+    pub(crate) async fn set_aside(&self, what: &'static str, day: Day) -> Result<(), Error> {
+        let mut open = self.open.lock().await;
+        if let Some(database) = open.remove(&day) {
+            database.close().await;
+        }
+        let path = self.folder.join(day.file());
+        let aside = |number: u32| self.folder.join(format!("{}.damaged-{number}", day.file()));
+        let free = (1..).find(|number| !aside(*number).exists()).expect("a folder holds fewer files than numbers");
+        // Its log first: alone beside a new file it would be read into that.
+        for suffix in ["-wal", "-shm", ""] {
+            let name = |path: &Path| {
+                let mut name = path.as_os_str().to_owned();
+                name.push(suffix);
+                name
+            };
+            match std::fs::rename(name(&path), name(&aside(free))) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(Error::io(what, error)),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Deletes the file of a day.

@@ -223,3 +223,6 @@ pub(crate) fn opening(file: &str) -> impl Fn(sqlx::Error) -> OpenError + Copy {
 pub(crate) fn doing(what: &'static str) -> impl Fn(sqlx::Error) -> Error + Copy {
     move |error| Error::database(what, error)
 }
+
+#[cfg(test)]
+mod tests;

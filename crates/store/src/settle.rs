@@ -168,13 +168,24 @@ impl Store {
             days.entry(Day::of(*failed)).or_default().came_back.push(*delivery);
         }
         for (day, log) in days {
-            let database = self.inner.days.make(what, day).await?;
-            let mut write = database.begin().await.map_err(doing(what))?;
-            self.insert_attempts(&mut write, &log.attempts).await?;
-            ending::take_back(&mut write, &log.came_back).await.map_err(doing(what))?;
-            ending::insert(&mut write, &log.ended).await.map_err(doing(what))?;
-            write.commit().await.map_err(doing(what))?;
+            // A log that is damaged does not stop what it is a log of.
+            match self.write_day(what, day, &log).await {
+                Err(Error::Corrupt { .. }) => {
+                    self.inner.days.set_aside(what, day).await?;
+                    self.write_day(what, day, &log).await?;
+                }
+                written => written?,
+            }
         }
         Ok(())
+    }
+
+    async fn write_day(&self, what: &'static str, day: Day, log: &DayLog<'_>) -> Result<(), Error> {
+        let database = self.inner.days.make(what, day).await?;
+        let mut write = database.begin().await.map_err(doing(what))?;
+        self.insert_attempts(&mut write, &log.attempts).await?;
+        ending::take_back(&mut write, &log.came_back).await.map_err(doing(what))?;
+        ending::insert(&mut write, &log.ended).await.map_err(doing(what))?;
+        write.commit().await.map_err(doing(what))
     }
 }

@@ -87,14 +87,21 @@ impl Store {
         what: &'static str,
         wanted: &HashSet<(TriggerId, u64)>,
     ) -> Result<HashMap<(TriggerId, u64), Result<Arc<StoredTrigger>, Error>>, Error> {
-        let mut query = QueryBuilder::<Sqlite>::new(COLUMNS);
-        query.push(" WHERE (v.trigger_id, v.version) IN (VALUES ");
+        if wanted.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let mut query = QueryBuilder::<Sqlite>::new("WITH wanted (id, version) AS (VALUES ");
         let mut list = query.separated(", ");
         for (id, version) in wanted {
             list.push("(").push_bind_unseparated(id.0.as_bytes().to_vec()).push_unseparated(", ");
             list.push_bind_unseparated(*version as i64).push_unseparated(")");
         }
-        query.push(")");
+        // From the few that are wanted to their rows.
+        query.push(
+            ") SELECT t.id, t.tenant, v.version, t.created, v.made, v.document, v.sealed FROM wanted w
+            CROSS JOIN trigger_versions v ON v.trigger_id = w.id AND v.version = w.version
+            JOIN triggers t ON t.id = w.id",
+        );
         let rows = query.build().fetch_all(self.readers()).await.map_err(doing(what))?;
         let mut versions = HashMap::with_capacity(rows.len());
         for row in &rows {

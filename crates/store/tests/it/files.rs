@@ -37,6 +37,17 @@ async fn no_secret_is_in_any_file() {
     store.put_trigger(&tenant_key("acme"), &secret, Expect::Anything, at(1)).await.unwrap();
     secret.auth = Auth::Basic { user: SECRET.into(), password: SECRET.into() };
     store.put_trigger(&tenant_key("acme"), &secret, Expect::Anything, at(2)).await.unwrap();
+    secret.auth = Auth::Oauth2 {
+        token_url: format!("https://login.example/{SECRET}").into(),
+        client_id: SECRET.into(),
+        client_secret: SECRET.into(),
+        scope: SECRET.into(),
+        parameters: [("audience".into(), SECRET.into())].into(),
+    };
+    store.put_trigger(&tenant_key("acme"), &secret, Expect::Anything, at(3)).await.unwrap();
+    secret.auth = Auth::Certificate { chain: SECRET.into(), key: SECRET.into() };
+    store.put_trigger(&tenant_key("acme"), &secret, Expect::Anything, at(4)).await.unwrap();
+    assert_eq!(store.trigger(secret.id).await.unwrap().unwrap().trigger.auth, secret.auth);
     let (row, mut exchange) = attempt(&delivery(1, 1, 1), at(0), 1);
     exchange.request_line = SECRET.into();
     exchange.request_headers = vec![("authorization".to_owned(), SECRET.to_owned())];

@@ -1,0 +1,190 @@
+//! What it costs to take up a backlog: CPU seconds for 1,000 debts claimed, for 1,000 next tries prepared, and for as
+//! many that are over.
+//!
+//! `cargo bench -p ringpost-store --bench claim`
+
+use std::time::Instant;
+
+use ringpost_model::{
+    Cdr, Context, Delivery, DeliveryId, Envelope, LaneId, PbxKey, SessionId, Tenant, TenantId, TenantKey,
+    Thresholds, Timestamp, Trigger, TriggerId,
+};
+use ringpost_store::{Batch, Config, Debt, Ended, Ending, Expect, Key, Keyring, NewSession, Store};
+use uuid::Uuid;
+
+const DEBTS: u64 = 20_000;
+const TRIGGERS: u64 = 20;
+/// As dispatch claims.
+const CLAIM: usize = 64;
+
+fn main() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(run());
+}
+
+async fn run() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let key = Key::parse(&"a".repeat(64)).expect("a key");
+    let config = Config { folder: folder.path().to_owned(), keyring: Keyring::new(key) };
+    let store = Store::open(config).await.expect("a store");
+    let mut clock = Clock::start();
+    fill(&store).await;
+    clock.tell("sessions and debts written");
+    let mut claimed = Vec::new();
+    for lane in 0..TRIGGERS {
+        loop {
+            let debts = store.claim(lane_id(lane), "bench", time(DEBTS), CLAIM, time(DEBTS * 9)).await;
+            let debts = debts.expect("claimed");
+            if debts.is_empty() {
+                break;
+            }
+            claimed.push(debts);
+        }
+    }
+    clock.tell("claimed");
+    for debts in &claimed {
+        let prepared = store.prepare(debts).await.expect("prepared");
+        assert!(prepared.iter().all(|it| it.as_ref().is_ok_and(|it| it.content.is_some())));
+    }
+    clock.tell("prepared");
+    for delivery in claimed.iter().flatten().map(|debt| &debt.delivery) {
+        store.trigger(delivery.trigger).await.expect("read").expect("there");
+        store
+            .trigger_version(delivery.trigger, delivery.trigger_version)
+            .await
+            .expect("read")
+            .expect("there");
+        store.envelope(delivery.session, delivery.rev).await.expect("read").expect("there");
+    }
+    clock.tell("the same, read one by one");
+    for debts in claimed {
+        let over = |debt: Debt| {
+            let (delivery, ending) = (debt.delivery, Ending::Delivered);
+            Ended { delivery, ending, reason: "".into(), at: time(DEBTS) }
+        };
+        let ended = debts.into_iter().map(over).collect();
+        store.settle(&Batch { ended, ..Batch::default() }, "bench", time(DEBTS)).await.expect("settled");
+    }
+    clock.tell("over");
+    store.close().await;
+}
+
+struct Clock {
+    begun: Instant,
+    cpu: f64,
+}
+
+impl Clock {
+    fn start() -> Self {
+        Self { begun: Instant::now(), cpu: cpu_seconds() }
+    }
+
+    fn tell(&mut self, what: &str) {
+        let (took, used) = (self.begun.elapsed().as_secs_f64(), cpu_seconds() - self.cpu);
+        let thousands = DEBTS as f64 / 1_000.0;
+        println!("{what}: {:.0}/s, {:.4} CPU s per 1,000", DEBTS as f64 / took, used / thousands);
+        *self = Self::start();
+    }
+}
+
+async fn fill(store: &Store) {
+    let acme = TenantKey::new("acme").expect("a key");
+    let tenant = Tenant {
+        key: acme.clone(),
+        id: TenantId(Uuid::from_u128(7)),
+        name: "".into(),
+        parent: None,
+        zone: None,
+        region: "GB".into(),
+        thresholds: Thresholds::default(),
+    };
+    store.put_tenant(&tenant, time(0)).await.expect("saved");
+    for n in 0..TRIGGERS {
+        let id = trigger_id(n);
+        let text = format!(r#"{{"id":"{id}","name":"CRM {n}","url":"https://crm.example/hooks/{n}"}}"#);
+        let trigger: Trigger = serde_json::from_str(&text).expect("a trigger");
+        store.put_trigger(&acme, &trigger, Expect::Anything, time(0)).await.expect("saved");
+    }
+    for from in (0..DEBTS).step_by(100) {
+        let rows = from..from + 100;
+        let batch = Batch {
+            sessions: rows.clone().map(|n| session(n, &acme)).collect(),
+            debts: rows.map(|n| debt(n, &acme)).collect(),
+            ..Batch::default()
+        };
+        store.settle(&batch, "bench", time(0)).await.expect("settled");
+    }
+}
+
+fn time(n: u64) -> Timestamp {
+    Timestamp::from_micros(1_773_133_200_000_000 + n as i64 * 1_000)
+}
+
+fn trigger_id(n: u64) -> TriggerId {
+    TriggerId(Uuid::from_u128(u128::from(n) + 1))
+}
+
+fn lane_id(n: u64) -> LaneId {
+    LaneId(Uuid::from_u128(u128::from(n) + 1))
+}
+
+/// Ids of calls are hashes: they come in no order.
+fn session_id(n: u64) -> SessionId {
+    SessionId(Uuid::new_v5(&Uuid::NAMESPACE_OID, &n.to_be_bytes()))
+}
+
+fn debt(n: u64, tenant: &TenantKey) -> Debt {
+    let (trigger, session) = (trigger_id(n % TRIGGERS), session_id(n));
+    let owner = TenantId(Uuid::from_u128(7));
+    let delivery = Delivery {
+        id: DeliveryId::of_record(trigger, session, 1),
+        owner,
+        tenant_id: owner,
+        tenant: tenant.clone(),
+        trigger,
+        trigger_version: 1,
+        session,
+        rev: 1,
+        matches: true,
+    };
+    Debt {
+        delivery,
+        lane: lane_id(n % TRIGGERS),
+        due: time(n),
+        attempts: 1,
+        tries: 1,
+        queued: time(n),
+        first_try: Some(time(n)),
+        reason: "answered 503".into(),
+        leased_until: None,
+    }
+}
+
+fn session(n: u64, tenant: &TenantKey) -> NewSession {
+    let mut cdr = Cdr::empty(session_id(n));
+    (cdr.start, cdr.end, cdr.ans) = (time(n), time(n + 60_000), true);
+    let envelope = Envelope {
+        v: 1,
+        tenant: tenant.clone(),
+        pbx: PbxKey::new("k1").expect("a key"),
+        session: cdr.id,
+        rev: 1,
+        emitted: cdr.end,
+        cdr,
+        context: Context::default(),
+        legs: Vec::new(),
+        timeline: Vec::new(),
+        tables: Default::default(),
+        cut: Vec::new(),
+    };
+    // As large as one with two legs and their time line.
+    NewSession::of(&envelope, vec![b'z'; 3_000])
+}
+
+/// User and system time of this process, by the kernel's ticks of 10 ms.
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).unwrap_or_default();
+    (ticks(11) + ticks(12)) / 100.0
+}
