@@ -4,6 +4,7 @@
 mod disk;
 mod home;
 mod judge;
+mod mailbox;
 mod receiver;
 mod repeats;
 mod serve;
@@ -18,6 +19,7 @@ use serde_json::{Value, json};
 pub(crate) use disk::Disk;
 pub(crate) use home::{Home, run};
 pub(crate) use judge::{judge, settle_down};
+pub(crate) use mailbox::Mailbox;
 pub(crate) use receiver::{Receiver, Reply, Request};
 pub(crate) use repeats::{Life, Repeats};
 pub(crate) use serve::{Answer, Serve, Starting};

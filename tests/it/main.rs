@@ -15,4 +15,5 @@ mod secrets;
 mod ssrf;
 mod stop;
 mod supply;
+mod telling;
 mod tidy;
