@@ -4,6 +4,9 @@
 //! if nothing had ever been. And who deletes a file of a running server hears nothing of it: the server writes on, into
 //! a file without a name. What is inside the files is the business of `bus` and `store`.
 
+mod wal;
+
+use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -42,6 +45,28 @@ pub(crate) fn check(config: &Config) -> anyhow::Result<()> {
              no other opens the secrets in the store",
             key.display()
         );
+    }
+    Ok(())
+}
+
+/// Looks into the logs that SQLite keeps beside its files, before it reads them.
+///
+/// # Errors
+/// One is damaged in its middle, where SQLite would see its end, and drop what was acknowledged after it.
+pub(crate) fn check_logs(folder: &Path) -> anyhow::Result<()> {
+    for name in FILES {
+        let path = folder.join(format!("{name}-wal"));
+        let look = || std::fs::read(&path).ok().and_then(|log| wal::damage(&log));
+        // Twice: another process may write a log while it is read.
+        if let Some(at) = look()
+            && look() == Some(at)
+        {
+            let path = path.display();
+            anyhow::bail!(
+                "{path} is damaged at byte {at}, and more was written after that: keep a copy of the folder, and \
+                 restore it from a backup; to go on without what came after, run truncate -s {at} {path}"
+            );
+        }
     }
     Ok(())
 }
@@ -107,7 +132,9 @@ impl Files {
     /// None; the shape of all parts.
     pub(crate) async fn watch(self, stop: CancellationToken) -> anyhow::Result<()> {
         let mut was_gone = false;
+        let mut known = BTreeSet::new();
         loop {
+            self.tell_set_aside(&mut known);
             match self.missing() {
                 Some(path) if !was_gone => {
                     error!(file = %path.display(), "a file of the data folder is gone; legs are refused until it is put back");
@@ -122,6 +149,18 @@ impl Files {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+        }
+    }
+
+    /// Days of the log of attempts that the store could not use any more, once each.
+    fn tell_set_aside(&self, known: &mut BTreeSet<PathBuf>) {
+        let Some(folder) = self.0.first().and_then(|file| file.path.parent()) else { return };
+        let Ok(entries) = folder.read_dir() else { return };
+        for path in entries.flatten().map(|entry| entry.path()) {
+            let is_aside = path.extension().is_some_and(|last| last.to_string_lossy().starts_with("damaged"));
+            if is_aside && known.insert(path.clone()) {
+                error!(file = %path.display(), "a day of the log of attempts is damaged and was set aside; what it held is listed no more");
             }
         }
     }

@@ -80,6 +80,7 @@ impl Server {
     pub async fn start(config: Config) -> anyhow::Result<Self> {
         let metrics = Arc::new(Metrics::new().context("register metrics")?);
         let readiness = Arc::new(Readiness::default());
+        data_folder::check_logs(&config.data.dir)?;
         let store = open_store(&config).await?;
         let (log, journal) = open_log(&config, &store).await?;
         let files = Files::of(&config.data.dir).context("look at the files of the data folder")?;

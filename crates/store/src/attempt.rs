@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::columns::{Columns, places, undecodable};
 use crate::day::Day;
-use crate::error::{Error, doing};
+use crate::error::{Error, doing_on};
 use crate::exchange;
 use crate::rows::{Rows, Unreadable};
 use crate::secret::Place;
@@ -138,7 +138,7 @@ impl Store {
             }
             let Some(database) = self.inner.days.find(WHAT, day).await? else { continue };
             let mut query = filter.query(missing);
-            let rows = query.build().fetch_all(&database.readers).await.map_err(doing(WHAT))?;
+            let rows = query.build().fetch_all(&database.readers).await.map_err(doing_on(WHAT, day))?;
             for row in &rows {
                 found.push(read(row).map_err(|error| Unreadable::new(WHAT, name(row), error)));
             }
@@ -155,10 +155,10 @@ impl Store {
         let Some(day) = Day::of_attempt(id) else { return Ok(None) };
         let Some(database) = self.inner.days.find(WHAT, day).await? else { return Ok(None) };
         let query = sqlx::query("SELECT * FROM attempts WHERE id = ?").bind(id.0.as_bytes().as_slice());
-        let row = query.fetch_optional(&database.readers).await.map_err(doing(WHAT))?;
+        let row = query.fetch_optional(&database.readers).await.map_err(doing_on(WHAT, day))?;
         let Some(row) = row else { return Ok(None) };
-        let attempt = read(&row).map_err(doing(WHAT))?;
-        let sealed: &[u8] = row.try_get("sealed").map_err(doing(WHAT))?;
+        let attempt = read(&row).map_err(doing_on(WHAT, day))?;
+        let sealed: &[u8] = row.try_get("sealed").map_err(doing_on(WHAT, day))?;
         let plain = self.unseal(WHAT, &place(&attempt), id, sealed)?;
         let exchange = exchange::read(&plain).map_err(|error| Error::Damaged {
             what: WHAT,
@@ -184,7 +184,7 @@ impl Store {
                 "SELECT count(*) FROM attempts WHERE trigger_id = ? AND ok = 0 AND id >= ? AND ended >= ?";
             let query = sqlx::query_scalar::<_, i64>(sql).bind(trigger.0.as_bytes().as_slice());
             let query = query.bind(first_id(begun).to_vec()).bind(since.micros());
-            failed += query.fetch_one(&database.readers).await.map_err(doing(WHAT))? as u64;
+            failed += query.fetch_one(&database.readers).await.map_err(doing_on(WHAT, day))? as u64;
         }
         Ok(failed)
     }
@@ -222,9 +222,9 @@ impl Store {
                 push_in(&mut query, "session", some.iter().map(|delivery| delivery.session.0));
                 query.push(" UNION SELECT delivery FROM endings WHERE ");
                 push_in(&mut query, "delivery", some.iter().map(|delivery| delivery.id.0));
-                let rows = query.build().fetch_all(&database.readers).await.map_err(doing(what))?;
+                let rows = query.build().fetch_all(&database.readers).await.map_err(doing_on(what, day))?;
                 for row in &rows {
-                    over.push(DeliveryId(row.uuid("delivery").map_err(doing(what))?));
+                    over.push(DeliveryId(row.uuid("delivery").map_err(doing_on(what, day))?));
                 }
             }
         }
@@ -235,6 +235,7 @@ impl Store {
     pub(crate) async fn insert_attempts(
         &self,
         to: &mut SqliteConnection,
+        day: Day,
         attempts: &[&(Attempt, Exchange)],
     ) -> Result<(), Error> {
         const WHAT: &str = "write attempts";
@@ -264,7 +265,7 @@ impl Store {
                     .bind(&*attempt.address)
                     .bind(sealed);
             }
-            query.execute(&mut *to).await.map_err(doing(WHAT))?;
+            query.execute(&mut *to).await.map_err(doing_on(WHAT, day))?;
         }
         Ok(())
     }

@@ -116,7 +116,8 @@ impl Days {
         }
         let path = self.folder.join(day.file());
         let aside = |number: u32| self.folder.join(format!("{}.damaged-{number}", day.file()));
-        let free = (1..).find(|number| !aside(*number).exists()).expect("a folder holds fewer files than numbers");
+        let free =
+            (1..).find(|number| !aside(*number).exists()).expect("a folder holds fewer files than numbers");
         // Its log first: alone beside a new file it would be read into that.
         for suffix in ["-wal", "-shm", ""] {
             let name = |path: &Path| {
@@ -125,7 +126,9 @@ impl Days {
                 name
             };
             match std::fs::rename(name(&path), name(&aside(free))) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(Error::io(what, error)),
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::io(what, error));
+                }
                 _ => {}
             }
         }

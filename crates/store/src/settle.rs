@@ -9,7 +9,7 @@ use crate::attempt::{Attempt, Exchange};
 use crate::day::Day;
 use crate::debt::{self, Debt};
 use crate::ending::{self, Ended, Ending};
-use crate::error::{Error, doing};
+use crate::error::{Error, doing, doing_on};
 use crate::lane::{self, LaneWord};
 use crate::notice;
 use crate::session::{self, NewSession};
@@ -181,11 +181,12 @@ impl Store {
     }
 
     async fn write_day(&self, what: &'static str, day: Day, log: &DayLog<'_>) -> Result<(), Error> {
+        let failed = doing_on(what, day);
         let database = self.inner.days.make(what, day).await?;
-        let mut write = database.begin().await.map_err(doing(what))?;
-        self.insert_attempts(&mut write, &log.attempts).await?;
-        ending::take_back(&mut write, &log.came_back).await.map_err(doing(what))?;
-        ending::insert(&mut write, &log.ended).await.map_err(doing(what))?;
-        write.commit().await.map_err(doing(what))
+        let mut write = database.begin().await.map_err(failed)?;
+        self.insert_attempts(&mut write, day, &log.attempts).await?;
+        ending::take_back(&mut write, &log.came_back).await.map_err(failed)?;
+        ending::insert(&mut write, &log.ended).await.map_err(failed)?;
+        write.commit().await.map_err(failed)
     }
 }
