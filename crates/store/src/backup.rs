@@ -60,15 +60,14 @@ async fn copy(from: &Path, into: &Path) -> Result<BackupFile, Error> {
     let failed = |error| Error::io(WHAT, error);
     // Left by one that was broken off.
     remove_if_there(&partial).map_err(failed)?;
-    let copied = vacuum_into(from, &partial).await;
-    let copied = match copied {
-        Ok(()) => check(&partial, &name).await,
+    let copied = match vacuum_into(from, &partial).await {
+        Ok(()) => check(&partial).await,
         error => error,
     };
     if let Err(error) = copied {
         // Not kept: it may be what fills the disk.
         let _ = remove_if_there(&partial);
-        return Err(error);
+        return Err(error.in_file(&name));
     }
     let bytes = publish(&partial, &to, into).map_err(failed)?;
     Ok(BackupFile { name, bytes })
@@ -83,7 +82,7 @@ async fn vacuum_into(from: &Path, to: &Path) -> Result<(), Error> {
     done.map(drop)
 }
 
-async fn check(copy: &Path, name: &str) -> Result<(), Error> {
+async fn check(copy: &Path) -> Result<(), Error> {
     let mut connection = open(copy).await?;
     let rows = sqlx::query("PRAGMA integrity_check(1)").fetch_all(&mut connection).await;
     let rows = rows.map_err(doing(WHAT))?;
@@ -93,7 +92,7 @@ async fn check(copy: &Path, name: &str) -> Result<(), Error> {
         return Ok(());
     }
     let source = Arc::new(io::Error::other(said));
-    Err(Error::Corrupt { what: WHAT, file: name.to_owned(), source })
+    Err(Error::Corrupt { what: WHAT, file: copy.display().to_string(), source })
 }
 
 /// On the disk first, then under its name.

@@ -6,7 +6,7 @@ use sqlx::{QueryBuilder, Row};
 
 use crate::attempt::push_in;
 use crate::columns::{Columns, read_delivery, undecodable};
-use crate::error::{Error, doing};
+use crate::error::{Error, doing_on};
 use crate::rows::{Rows, Unreadable};
 use crate::store::Store;
 
@@ -94,7 +94,7 @@ impl Store {
             }
             let Some(database) = self.inner.days.find(WHAT, day).await? else { continue };
             let mut query = filter.query(limit - found.len());
-            for row in query.build().fetch_all(&database.readers).await.map_err(doing(WHAT))? {
+            for row in query.build().fetch_all(&database.readers).await.map_err(doing_on(WHAT, day))? {
                 found.push(read(&row).map_err(|error| Unreadable::new(WHAT, name(&row), error)));
             }
         }

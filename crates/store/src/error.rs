@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::KeyId;
+use crate::day::Day;
 use crate::secret::SecretError;
 
 /// Why the store cannot be opened.
@@ -180,11 +181,17 @@ impl Error {
             // SQLITE_NOMEM, _IOERR, _CANTOPEN.
             Some(7 | 10 | 14) => Self::Disk { what, source: Arc::new(error) },
             // SQLITE_CORRUPT, _NOTADB.
-            Some(11 | 26) => {
-                Self::Corrupt { what, file: "a file of the store".to_owned(), source: Arc::new(error) }
-            }
+            Some(11 | 26) => Self::Corrupt { what, file: "store.db".to_owned(), source: Arc::new(error) },
             _ => Self::Database { what, source: Arc::new(error) },
         }
+    }
+
+    /// Of another file than `store.db`.
+    pub(crate) fn in_file(mut self, name: &str) -> Self {
+        if let Self::Corrupt { file, .. } = &mut self {
+            name.clone_into(file);
+        }
+        self
     }
 
     /// From what the system says of a file.
@@ -211,15 +218,17 @@ impl Error {
 /// For `map_err`: a file cannot be opened.
 pub(crate) fn opening(file: &str) -> impl Fn(sqlx::Error) -> OpenError + Copy {
     move |error| {
-        let mut source = Error::database("open it", error);
-        if let Error::Corrupt { file: damaged, .. } = &mut source {
-            file.clone_into(damaged);
-        }
+        let source = Error::database("open it", error).in_file(file);
         OpenError::File { file: file.to_owned(), source: Box::new(source) }
     }
 }
 
-/// For `map_err`: says what was attempted.
+/// For `map_err`: the same, in the file of a day.
+pub(crate) fn doing_on(what: &'static str, day: Day) -> impl Fn(sqlx::Error) -> Error + Copy {
+    move |error| Error::database(what, error).in_file(&day.file())
+}
+
+/// For `map_err`: says what was attempted, in `store.db`.
 pub(crate) fn doing(what: &'static str) -> impl Fn(sqlx::Error) -> Error + Copy {
     move |error| Error::database(what, error)
 }

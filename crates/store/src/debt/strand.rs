@@ -12,7 +12,7 @@ const PUT: &str = "INSERT INTO debts (delivery, trigger_id, version, owner, tena
         lane, due, attempts, tries, queued, first_try, reason, lease_owner, held, behind, holds)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,
         coalesce((SELECT held FROM triggers WHERE id = ?2), 1),
-        EXISTS (SELECT 1 FROM debts WHERE trigger_id = ?2 AND session = ?7),
+        EXISTS (SELECT 1 FROM debts WHERE trigger_id = ?2 AND session = ?7 AND rev < ?8),
         coalesce((SELECT holds FROM triggers WHERE id = ?2), 1))
     ON CONFLICT (delivery) DO UPDATE SET lane = excluded.lane, due = excluded.due, attempts = excluded.attempts,
         tries = excluded.tries, first_try = excluded.first_try, reason = excluded.reason,
@@ -48,7 +48,17 @@ pub(crate) async fn put(
         .bind(owner)
         .bind(now.micros());
     query.execute(&mut *to).await?;
+    queue_newer(to, delivery).await?;
     older(to, delivery, now).await
+}
+
+/// A record may be owed later than its correction: it was in flight when the correction fired. The correction waits
+/// for it all the same, or the record would come after it once its sender has died.
+async fn queue_newer(to: &mut SqliteConnection, delivery: &Delivery) -> sqlx::Result<()> {
+    let sql = "UPDATE debts SET behind = 1 WHERE trigger_id = ?1 AND session = ?2 AND rev > ?3 AND behind = 0";
+    let query = sqlx::query(sql).bind(delivery.trigger.0.as_bytes().as_slice());
+    query.bind(delivery.session.0.as_bytes().as_slice()).bind(delivery.rev).execute(to).await?;
+    Ok(())
 }
 
 /// Debts of the same trigger and session that are not in flight, and that a newer revision is owed of.
@@ -81,8 +91,8 @@ pub(crate) async fn delete(
     let query = sqlx::query(sql).bind(delivery.id.0.as_bytes().as_slice()).bind(owner).bind(now.micros());
     let Some(row) = query.fetch_optional(&mut *to).await? else { return Ok(None) };
     let failed = row.time_if_any("failed")?;
-    let sql = "UPDATE debts SET behind = 0 WHERE behind = 1 AND seq =
-        (SELECT min(seq) FROM debts WHERE trigger_id = ? AND session = ?)";
+    let sql = "UPDATE debts SET behind = 0 WHERE behind = 1 AND trigger_id = ?1 AND session = ?2
+        AND rev = (SELECT min(rev) FROM debts WHERE trigger_id = ?1 AND session = ?2)";
     let query = sqlx::query(sql).bind(delivery.trigger.0.as_bytes().as_slice());
     query.bind(delivery.session.0.as_bytes().as_slice()).execute(to).await?;
     Ok(failed)

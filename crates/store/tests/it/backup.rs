@@ -135,7 +135,7 @@ async fn a_damaged_day_is_told_and_keeps_no_other_file_back() {
     let told = &files.unreadable[0];
     assert_eq!((files.skipped, &*told.row), (1, "attempts-2026-03-10.db"));
     assert!(
-        !told.error.is_temporary() && told.error.to_string().contains("restore it from a backup"),
+        !told.error.is_temporary() && told.error.to_string().contains("attempts-2026-03-10.db is damaged"),
         "{}",
         told.error
     );

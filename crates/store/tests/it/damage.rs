@@ -17,6 +17,7 @@ suite! {
     a_damaged_debt_stops_neither_a_probe_nor_a_newer_revision_nor_cancelling
     a_damaged_debt_is_told_in_a_list_of_the_others
     a_damaged_ending_or_attempt_keeps_no_other_off_its_page
+    a_damaged_day_makes_room_for_a_new_one
     a_damaged_breaker_is_told_probed_and_healed
     a_tenant_that_cannot_be_read_keeps_no_other_back
 }
@@ -143,6 +144,26 @@ async fn a_damaged_ending_or_attempt_keeps_no_other_off_its_page(bench: Bench) {
         attempts.iter().map(of).collect::<Vec<_>>(),
         [delivery(1, 3, 1).session, delivery(1, 1, 1).session]
     );
+}
+
+async fn a_damaged_day_makes_room_for_a_new_one(bench: Bench) {
+    let store = with_triggers(&bench).await;
+    let settle = async |store: &Store, n: u128| {
+        let attempts = vec![attempt(&delivery(1, n, 1), at(n as i64), n as u64)];
+        store.settle(&ringpost_store::Batch { attempts, ..Default::default() }, "me", at(0)).await.unwrap();
+    };
+    settle(&store, 1).await;
+    store.close().await;
+    let file = bench.folder().join("attempts-2026-03-10.db");
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[8_192..].fill(0xaa);
+    std::fs::write(&file, &bytes).unwrap();
+    let store = bench.open().await;
+    settle(&store, 2).await;
+    let left = store.attempts(&AttemptFilter::default(), 10).await.unwrap();
+    assert_eq!(left.iter().map(|attempt| attempt.session).collect::<Vec<_>>(), [delivery(1, 2, 1).session]);
+    let aside = bench.folder().join("attempts-2026-03-10.db.damaged-1");
+    assert_eq!(std::fs::read(aside).unwrap(), bytes, "kept as it was");
 }
 
 async fn a_damaged_breaker_is_told_probed_and_healed(bench: Bench) {

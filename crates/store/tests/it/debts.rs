@@ -18,6 +18,7 @@ suite! {
     a_newer_revision_takes_the_place_of_an_owed_one
     a_newer_revision_waits_for_one_in_flight_and_takes_its_place_when_that_fails
     a_newer_revision_takes_the_place_of_one_whose_sender_died
+    a_record_that_is_owed_later_than_its_correction_never_comes_after_it
     who_lost_a_lease_changes_nothing
     a_paused_trigger_is_owed_until_it_is_resumed
     a_disabled_or_removed_trigger_cancels_what_is_owed
@@ -147,6 +148,19 @@ async fn a_newer_revision_takes_the_place_of_one_whose_sender_died(bench: Bench)
     assert_eq!((first, second), (vec![], vec![(1, 1, 2)]));
     let logged = store.endings(&EndingFilter::default(), 10).await.unwrap();
     assert_eq!(logged[0].ending, Ending::Superseded);
+}
+
+async fn a_record_that_is_owed_later_than_its_correction_never_comes_after_it(bench: Bench) {
+    let store = with_triggers(&bench).await;
+    // The correction fires while the record is in flight for less than it takes to be owed.
+    settle_debts(&store, vec![debt(delivery(1, 1, 2), at(0))], at(0)).await;
+    in_flight(&store, 1, at(1)).await;
+    assert!(claim(&store, "me", at(5)).await.is_empty(), "the correction waits for the record");
+    // Its sender has died, and the correction takes its place.
+    assert_eq!(claim(&store, "other", at(11)).await, []);
+    assert_eq!(claim(&store, "other", at(11)).await, [(1, 1, 2)]);
+    settle_ended(&store, vec![ended(delivery(1, 1, 2), Ending::Delivered, at(12))], at(12)).await;
+    assert!(claim(&store, "other", at(100)).await.is_empty());
 }
 
 async fn who_lost_a_lease_changes_nothing(bench: Bench) {
