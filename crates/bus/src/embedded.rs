@@ -81,6 +81,11 @@ impl Embedded {
         Ok((Self { shared, queue }, journal))
     }
 
+    /// Bytes of appends that may wait for the disk, as configured.
+    pub fn queue_bytes(&self) -> usize {
+        self.shared.config.queue_bytes
+    }
+
     /// Its counters.
     pub fn metrics(&self) -> &Metrics {
         &self.shared.metrics

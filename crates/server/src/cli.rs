@@ -16,8 +16,8 @@ pub use io::Io;
 pub use outcome::{Failure, Outcome};
 
 use crate::commands::{
-    aggregate, apply, calls, check_config, compare, completions, dead_letters, explain, mail_test, place,
-    serve, simulate, sink,
+    aggregate, apply, calls, check_config, compare, completions, dead_letters, explain, log_level, mail_test,
+    place, serve, simulate, sink, status,
 };
 
 /// Raw call legs in, one true record per call, webhooks out
@@ -46,8 +46,12 @@ enum Command {
     Calls(calls::Calls),
     /// List what was rejected, look at it, send it in again
     DeadLetters(dead_letters::DeadLetters),
+    /// Show how a running server is: lag, lanes, what is owed
+    Status(status::Look),
     /// Print the configuration as it comes out, or all that is wrong with it
     CheckConfig(check_config::CheckConfig),
+    /// Show or change how much a running server logs
+    LogLevel(log_level::Filter),
     /// Send a test mail, and say what came of it
     MailTest(mail_test::MailTest),
     /// Say why a trigger fires for a record, or does not
@@ -79,6 +83,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, io: &mut Io<'_>) -> u8
         Command::Calls(args) => calls::run(args, io),
         Command::DeadLetters(args) => dead_letters::run(args, io),
         Command::Sink(args) => sink::run(args, io),
+        Command::Status(args) => status::run(args, io),
+        Command::LogLevel(args) => log_level::run(args, io),
         Command::CheckConfig(args) => check_config::run(args, io),
         Command::MailTest(args) => mail_test::run(args, io),
         Command::Explain(args) => explain::run(args, io),

@@ -5,8 +5,8 @@
 use std::sync::OnceLock;
 
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+    Encoder, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
 /// Request durations reach to the deadline of 10 s.
@@ -36,6 +36,8 @@ pub struct Metrics {
     pub(crate) records: IntCounterVec,
     /// Records of the log not read yet, by stage.
     pub(crate) lag_records: IntGaugeVec,
+    /// Age of the oldest record of the log not read yet, by stage.
+    pub(crate) lag_seconds: GaugeVec,
     /// Triggers asked about a record.
     pub(crate) evaluations: IntCounter,
     /// Triggers whose filters held.
@@ -85,6 +87,11 @@ impl Metrics {
             sessions_live: make.gauge("session_live", "Sessions that are not closed.")?,
             sessions_kept: make.gauge("session_kept", "Closed sessions kept for late records.")?,
             records: make.counters("session_records_total", "Records emitted.", "revision")?,
+            lag_seconds: make.seconds(
+                "stage_lag_seconds",
+                "Age of the oldest record of the log not read yet.",
+                "stage",
+            )?,
             lag_records: make.gauges("stage_lag_records", "Records of the log not read yet.", "stage")?,
             evaluations: make.counter("trigger_evaluations_total", "Triggers asked about a record.")?,
             matches: make.counter("trigger_matches_total", "Triggers whose filters held.")?,
@@ -142,13 +149,18 @@ impl Metrics {
         self.adopted.set(prefixed).map_err(|_| prometheus::Error::AlreadyReg)
     }
 
+    /// Our own, as data.
+    pub(crate) fn families(&self) -> Vec<prometheus::proto::MetricFamily> {
+        self.registry.gather()
+    }
+
     /// All of them in the text form that Prometheus scrapes.
     ///
     /// # Errors
     /// Only what the encoder reports, which no metric of ours causes.
     pub fn render(&self) -> Result<String, prometheus::Error> {
         let mut text = Vec::new();
-        let mut families = self.registry.gather();
+        let mut families = self.families();
         families.extend(self.adopted.get().map(Registry::gather).unwrap_or_default());
         TextEncoder::new().encode(&families, &mut text)?;
         Ok(String::from_utf8_lossy(&text).into_owned())
@@ -186,6 +198,10 @@ impl Maker<'_> {
 
     fn gauges(&self, name: &str, help: &str, label: &str) -> Result<IntGaugeVec, prometheus::Error> {
         self.register(IntGaugeVec::new(Self::options(name, help), &[label])?)
+    }
+
+    fn seconds(&self, name: &str, help: &str, label: &str) -> Result<GaugeVec, prometheus::Error> {
+        self.register(GaugeVec::new(Self::options(name, help), &[label])?)
     }
 
     fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Result<Histogram, prometheus::Error> {

@@ -12,7 +12,7 @@ mod dispatch;
 mod housekeeping;
 mod http;
 mod intake;
-mod logging;
+pub(crate) mod logging;
 pub(crate) mod mail;
 mod notices;
 mod parts;
@@ -32,7 +32,7 @@ use ringpost_store::{SessionFilter, Store};
 use tokio::net::TcpListener;
 use tracing::info;
 
-use crate::admin::{self, AdminState, Readiness};
+use crate::admin::{self, AdminState, Board, Readiness};
 use crate::clock;
 use crate::config::{Config, Delivery};
 use crate::data_folder::{self, Files, Guarded};
@@ -84,6 +84,8 @@ impl Server {
         let store = open_store(&config).await?;
         let (log, journal) = open_log(&config, &store).await?;
         let files = Files::of(&config.data.dir).context("look at the files of the data folder")?;
+        // Empty until now.
+        let _ = readiness.files.set(files.clone());
         metrics.adopt(log.metrics(), store.metrics()).context("register metrics")?;
         let dead_letters = DeadLetters::new(store.clone(), Arc::clone(&metrics));
         let configured = Configured::load(store.clone(), config.triggers.poll).await?;
@@ -92,13 +94,15 @@ impl Server {
         let admin_listener = bind(config.admin.listen, "admin.listen").await?;
         let (intake, admin) = (intake_listener.local_addr()?, admin_listener.local_addr()?);
 
-        let mut parts = Parts::new(config.shutdown.grace);
+        let mut parts = Parts::new(config.shutdown.grace, Arc::clone(&readiness));
         // It ends with the last handle of the log: when all that could still write have ended.
         parts.spawn_last("journal", |_| async {
             journal.run().await;
             Ok(())
         });
-        let state = AdminState { metrics: Arc::clone(&metrics), readiness: Arc::clone(&readiness) };
+        let board = Arc::new(Board::default());
+        let (shown, ready) = (Arc::clone(&metrics), Arc::clone(&readiness));
+        let state = AdminState { metrics: shown, readiness: ready, board: Arc::clone(&board) };
         parts.spawn_last("admin", |stop| async move {
             let shutdown = stop.cancelled_owned();
             let serve = axum::serve(admin_listener, admin::router(state)).with_graceful_shutdown(shutdown);
@@ -166,8 +170,8 @@ impl Server {
         if let Some(mail) = mail {
             parts.spawn("mail", |stop| mail.run(stop));
         }
-        let housekeeping =
-            Housekeeping { log, store: store.clone(), lanes, metrics, keep: housekeeping::keep(&config) };
+        let keep = housekeeping::keep(&config);
+        let housekeeping = Housekeeping { log, store: store.clone(), lanes, metrics, keep, board };
         parts.spawn("housekeeping", |stop| housekeeping.run(stop));
         readiness.intake.store(true, Ordering::Release);
         info!(%intake, %admin, data = %config.data.dir.display(), "ringpost is up");

@@ -10,6 +10,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::admin::Board;
+use crate::admin::status::Collector;
 use crate::clock;
 use crate::config::Config;
 use crate::metrics::Metrics;
@@ -26,6 +28,8 @@ pub(super) struct Housekeeping {
     pub(super) lanes: Lanes,
     pub(super) metrics: Arc<Metrics>,
     pub(super) keep: Keep,
+    /// Where the status of the process is put up.
+    pub(super) board: Arc<Board>,
 }
 
 /// How long what is kept, as configured.
@@ -44,9 +48,11 @@ impl Housekeeping {
     /// # Errors
     /// None; the shape of all parts.
     pub(super) async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let (log, store) = (self.log.clone(), self.store.clone());
+        let mut collector = Collector::new(log, store, Arc::clone(&self.metrics), clock::now());
         let mut drop_at = Instant::now() + LOOK_EVERY;
         loop {
-            self.measure().await;
+            self.measure(&mut collector).await;
             if drop_at <= Instant::now() {
                 self.drop_old().await;
                 drop_at = Instant::now() + DROP_EVERY;
@@ -58,32 +64,35 @@ impl Housekeeping {
         }
     }
 
-    async fn measure(&self) {
-        let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
-        let mut lags = std::collections::BTreeMap::<String, u64>::new();
-        for lag in self.log.lags() {
-            *lags.entry(lag.group).or_default() += lag.records;
-        }
-        for (stage, records) in lags {
-            let records = i64::try_from(records).unwrap_or(i64::MAX);
-            self.metrics.lag_records.with_label_values(&[&stage]).set(records);
-        }
+    async fn measure(&self, collector: &mut Collector) {
         let lanes = self.lanes.stats();
-        self.metrics.lanes.with_label_values(&["open"]).set(count(lanes.lanes));
-        self.metrics.queue_depth.with_label_values(&["lanes"]).set(count(lanes.waiting + lanes.in_flight));
-        match self.store.paused_lanes(clock::now()).await {
-            Ok(paused) => self.metrics.lanes.with_label_values(&["paused"]).set(count(paused.len())),
-            Err(error) => warn!(%error, "lanes that are paused cannot be counted"),
+        let depth = self.metrics.queue_depth.with_label_values(&["lanes"]);
+        depth.set(number(lanes.waiting as u64 + lanes.in_flight as u64));
+        let (now, stats) = (clock::now(), self.store.stats().await);
+        if let Err(error) = &stats {
+            warn!(%error, "what is owed cannot be counted");
         }
-        match self.store.stats().await {
-            Ok(stats) => {
-                self.metrics.debts.set(i64::try_from(stats.debts).unwrap_or(i64::MAX));
-                let now = clock::now();
-                let age = stats.oldest_due.map_or(0, |due| now.seconds() - due.seconds());
-                self.metrics.oldest_due_seconds.set(age.max(0));
-            }
-            Err(error) => warn!(%error, "what is owed cannot be counted"),
+        let status = collector.collect(now, &lanes, stats.as_ref().ok()).await;
+        for stage in &status.stages {
+            let name = [stage.name.as_str()];
+            self.metrics.lag_records.with_label_values(&name).set(number(stage.lag_records));
+            self.metrics.lag_seconds.with_label_values(&name).set(stage.lag_seconds);
         }
+        if let Ok(stats) = stats {
+            self.metrics.debts.set(number(stats.debts));
+            let age = stats.oldest_due.map_or(0, |due| now.seconds() - due.seconds());
+            self.metrics.oldest_due_seconds.set(age.max(0));
+        }
+        self.metrics.lanes.with_label_values(&["busy"]).set(number(status.lanes.busy));
+        let troubled = &status.lanes.troubled;
+        for state in ["failing", "open", "ramping", "paused"] {
+            let count = troubled.iter().filter(|lane| lane.state == state).count() as u64;
+            self.metrics.lanes.with_label_values(&[state]).set(number(count));
+        }
+        for what in &status.unknown {
+            warn!(what, "a measure is missing");
+        }
+        self.board.set(status);
     }
 
     async fn drop_old(&self) {
@@ -99,4 +108,8 @@ impl Housekeeping {
             Err(error) => warn!(%error, "what is old could not be dropped from the log"),
         }
     }
+}
+
+fn number(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }

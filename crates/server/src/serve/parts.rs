@@ -1,5 +1,7 @@
 //! The parts of the process: started, watched, and stopped one after the other in the order they were started.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -8,12 +10,15 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use crate::admin::Readiness;
+
 /// Tasks with names, each with its own stop.
 pub(super) struct Parts {
     parts: Vec<Part>,
     /// Stop after all others, the first one last.
     last: Vec<Part>,
     grace: Duration,
+    readiness: Arc<Readiness>,
 }
 
 struct Part {
@@ -24,9 +29,9 @@ struct Part {
 }
 
 impl Parts {
-    /// No part yet. `grace` is for all of them together.
-    pub(super) fn new(grace: Duration) -> Self {
-        Self { parts: Vec::new(), last: Vec::new(), grace }
+    /// No part yet. `grace` is for all of them together; `readiness` is taken back when they begin to stop.
+    pub(super) fn new(grace: Duration, readiness: Arc<Readiness>) -> Self {
+        Self { parts: Vec::new(), last: Vec::new(), grace, readiness }
     }
 
     /// Starts a part; it stops after those started before.
@@ -59,6 +64,8 @@ impl Parts {
         if let Err(cause) = &result {
             error!(error = format!("{cause:#}"), "a part ended, stopping the others");
         }
+        // Before the intake closes: whoever asks meanwhile sends no more here.
+        self.readiness.stopping.store(true, Ordering::Release);
         let grace = self.grace;
         if tokio::time::timeout(grace, self.stop()).await.is_err() {
             warn!(?grace, "the grace time is over; what is left is done at the next start");

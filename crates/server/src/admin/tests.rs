@@ -1,0 +1,38 @@
+//! The admin port, asked as operators and their machines do.
+
+use axum::body::{Body, to_bytes};
+use axum::http::Request;
+use tower::ServiceExt;
+
+use super::*;
+
+async fn ask(state: &AdminState, path: &str) -> (u16, String) {
+    let request = Request::get(path).body(Body::empty()).unwrap();
+    let response = router(state.clone()).oneshot(request).await.unwrap();
+    let status = response.status().as_u16();
+    let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+fn state() -> AdminState {
+    let metrics = Arc::new(Metrics::new().unwrap());
+    AdminState { metrics, readiness: Arc::default(), board: Arc::default() }
+}
+
+#[tokio::test]
+async fn readiness_says_what_is_missing_and_is_taken_back_for_a_stop() {
+    let state = state();
+    assert_eq!(ask(&state, "/readyz").await, (503, "waiting for: intake, aggregate, dispatch\n".to_owned()));
+    state.readiness.intake.store(true, Ordering::Release);
+    state.readiness.aggregate.store(true, Ordering::Release);
+    state.readiness.dispatch.store(true, Ordering::Release);
+    assert_eq!(ask(&state, "/readyz").await, (200, "ok\n".to_owned()));
+    state.readiness.stopping.store(true, Ordering::Release);
+    assert_eq!(ask(&state, "/readyz").await, (503, "stopping\n".to_owned()));
+    assert_eq!(ask(&state, "/livez").await, (200, "ok\n".to_owned()));
+}
+
+#[tokio::test]
+async fn a_status_that_was_not_measured_yet_is_no_empty_one() {
+    assert_eq!(ask(&state(), "/status").await, (503, "nothing was measured yet\n".to_owned()));
+}
