@@ -17,7 +17,7 @@ pub use outcome::{Failure, Outcome};
 
 use crate::commands::{
     aggregate, apply, calls, check_config, compare, completions, dead_letters, explain, log_level, mail_test,
-    place, serve, simulate, sink, status,
+    place, rate, serve, simulate, sink, status,
 };
 
 /// Raw call legs in, one true record per call, webhooks out
@@ -58,6 +58,8 @@ enum Command {
     Explain(explain::Explain),
     /// Say where numbers are from
     Place(place::Place),
+    /// Say what a call costs by a tariff, and how that comes about
+    Rate(rate::Rate),
     /// Print completions for a shell
     Completions(completions::Completions),
 }
@@ -89,6 +91,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, io: &mut Io<'_>) -> u8
         Command::MailTest(args) => mail_test::run(args, io),
         Command::Explain(args) => explain::run(args, io),
         Command::Place(args) => place::run(args, io),
+        Command::Rate(args) => rate::run(args, io),
         Command::Completions(args) => completions::run(args, io),
     };
     outcome::finish(done, io)

@@ -12,6 +12,7 @@ pub mod log_level;
 pub mod mail_test;
 mod offline;
 pub mod place;
+pub mod rate;
 mod running;
 pub mod serve;
 pub mod simulate;
