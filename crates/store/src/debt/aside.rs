@@ -55,8 +55,7 @@ pub(super) async fn set_aside(
         FROM debts WHERE seq = ?";
     sqlx::query(sql).bind(now.micros()).bind(error).bind(seq).execute(&mut *to).await?;
     // Who stood behind it is next; its own columns say who, whatever is wrong with them.
-    let sql =
-        "UPDATE debts SET behind = 0 WHERE behind = 1 AND seq = (SELECT d.seq FROM debts d, debts gone
+    let sql = "UPDATE debts SET behind = 0 WHERE behind = 1 AND seq = (SELECT d.seq FROM debts d, debts gone
         WHERE gone.seq = ?1 AND d.trigger_id = gone.trigger_id AND d.session = gone.session AND d.seq <> ?1
         ORDER BY d.rev LIMIT 1)";
     sqlx::query(sql).bind(seq).execute(&mut *to).await?;

@@ -55,7 +55,8 @@ pub(crate) async fn put(
 /// A record may be owed later than its correction: it was in flight when the correction fired. The correction waits
 /// for it all the same, or the record would come after it once its sender has died.
 async fn queue_newer(to: &mut SqliteConnection, delivery: &Delivery) -> sqlx::Result<()> {
-    let sql = "UPDATE debts SET behind = 1 WHERE trigger_id = ?1 AND session = ?2 AND rev > ?3 AND behind = 0";
+    let sql =
+        "UPDATE debts SET behind = 1 WHERE trigger_id = ?1 AND session = ?2 AND rev > ?3 AND behind = 0";
     let query = sqlx::query(sql).bind(delivery.trigger.0.as_bytes().as_slice());
     query.bind(delivery.session.0.as_bytes().as_slice()).bind(delivery.rev).execute(to).await?;
     Ok(())

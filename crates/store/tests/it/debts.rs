@@ -157,9 +157,10 @@ async fn a_record_that_is_owed_later_than_its_correction_never_comes_after_it(be
     in_flight(&store, 1, at(1)).await;
     assert!(claim(&store, "me", at(5)).await.is_empty(), "the correction waits for the record");
     // Its sender has died, and the correction takes its place.
-    assert_eq!(claim(&store, "other", at(11)).await, []);
-    assert_eq!(claim(&store, "other", at(11)).await, [(1, 1, 2)]);
-    settle_ended(&store, vec![ended(delivery(1, 1, 2), Ending::Delivered, at(12))], at(12)).await;
+    assert_eq!(claim(&store, "other", at(16)).await, []);
+    assert_eq!(claim(&store, "other", at(16)).await, [(1, 1, 2)]);
+    let delivered = ended(delivery(1, 1, 2), Ending::Delivered, at(17));
+    store.settle(&Batch { ended: vec![delivered], ..Batch::default() }, "other", at(17)).await.unwrap();
     assert!(claim(&store, "other", at(100)).await.is_empty());
 }
 
