@@ -35,6 +35,8 @@ use post::{Connection, PostError};
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Notices read at once, beside those that are known and wait.
 const PAGE: usize = 500;
+/// Pages read at once: then what is due is sent before more is read.
+const PAGES: usize = 100;
 
 /// The part of the server that sends mail.
 pub(crate) struct Mail<O = Store> {
@@ -107,20 +109,40 @@ impl<O: Outbox> Mail<O> {
 
     /// Reads what is new, sends what is due, marks what is done.
     async fn look(&mut self) -> Result<(), ringpost_store::Error> {
-        self.read().await?;
-        self.give_up();
-        self.mark().await?;
+        self.read_all().await?;
         if self.pause.is_over((self.clock)()) {
             self.send().await?;
         }
         Ok(())
     }
 
-    async fn read(&mut self) -> Result<(), ringpost_store::Error> {
+    /// Page by page. What nobody is to be told of any more, as on the day that mail is set up, is told of in one line.
+    async fn read_all(&mut self) -> Result<(), ringpost_store::Error> {
+        let mut too_old = 0;
+        for _ in 0..PAGES {
+            let (is_last, old) = self.read().await?;
+            too_old += old;
+            self.give_up();
+            self.mark().await?;
+            if is_last {
+                break;
+            }
+        }
+        if too_old > 0 {
+            warn!(notices = too_old, "no mail is sent of what happened more than a day ago");
+        }
+        Ok(())
+    }
+
+    /// One page: whether it was the last, and how many of it are too old.
+    async fn read(&mut self) -> Result<(bool, usize), ringpost_store::Error> {
         let now = (self.clock)();
         let held: usize = self.readers.iter().map(|reader| reader.book.held()).sum();
+        let limit = PAGE + held;
+        let notices = self.outbox.unmailed(limit).await?;
+        let is_last = notices.len() < limit;
         let mut too_old = 0;
-        for notice in self.outbox.unmailed(PAGE + held).await? {
+        for notice in notices {
             let is_old = notice.at.plus_micros(GIVE_UP) < now && !self.is_held(notice.id);
             let is_wanted = self.events.contains(&notice.event);
             too_old += usize::from(is_old && is_wanted);
@@ -128,10 +150,7 @@ impl<O: Outbox> Mail<O> {
                 if is_wanted && !is_old { book.take(&notice, now) } else { book.skip(notice.id) }
             }
         }
-        if too_old > 0 {
-            warn!(notices = too_old, "no mail is sent of what happened more than a day ago");
-        }
-        Ok(())
+        Ok((is_last, too_old))
     }
 
     fn is_held(&self, notice: NoticeId) -> bool {

@@ -304,6 +304,19 @@ async fn what_nobody_wants_by_mail_is_marked_and_not_sent() {
 }
 
 #[tokio::test]
+async fn on_the_day_that_mail_is_set_up_nobody_is_told_of_the_past() {
+    let mut world = World::new(Behaviour::default()).await;
+    for second in 0..3 * PAGE as i64 {
+        world.notices.put(given_up(1, -48 * HOUR + second * SECOND));
+    }
+    world.notices.put(given_up(1, -SECOND));
+    world.look().await;
+    let received = world.server.received();
+    assert_eq!((received.len(), world.notices.len()), (1, 0));
+    assert!(received[0].text.contains("acme: a delivery of CRM was given up"), "the one of today");
+}
+
+#[tokio::test]
 async fn with_the_store_away_no_mail_is_sent_twice() {
     let mut world = World::new(Behaviour::default()).await;
     world.notices.put(given_up(1, 0));
