@@ -14,6 +14,8 @@ use crate::error::{OpenError, opening};
 /// For how long a writer waits for another process (`apply` beside `serve`).
 const BUSY: Duration = Duration::from_secs(5);
 
+const BEGIN: &str = "BEGIN IMMEDIATE";
+
 /// One database file.
 #[derive(Debug)]
 pub(crate) struct Database {
@@ -35,7 +37,15 @@ impl Database {
 
     /// Begins a write. Dropped without a commit it leaves nothing behind.
     pub(crate) async fn begin(&self) -> sqlx::Result<Transaction<'static, Sqlite>> {
-        self.writer.begin_with("BEGIN IMMEDIATE").await
+        match self.writer.begin_with(BEGIN).await {
+            // Where the disk fails, SQLite takes a transaction back by itself; the connection counts it as open from then
+            // on, and would refuse every write until the process ends.
+            Err(sqlx::Error::InvalidSavePointStatement | sqlx::Error::WorkerCrashed) => {
+                self.writer.acquire().await?.close().await?;
+                self.writer.begin_with(BEGIN).await
+            }
+            begun => begun,
+        }
     }
 
     pub(crate) async fn close(&self) {
