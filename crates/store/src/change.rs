@@ -61,7 +61,8 @@ impl Kind {
 struct UnknownKind(String);
 
 impl Store {
-    /// Changes after `seq`, in order: the newest of each kind and tenant. 0 = all that ever was.
+    /// Changes after `seq`, in order: the newest of each kind and tenant. 0 = all that ever was. One that is not
+    /// understood, by damage or because a later version wrote it, keeps no other back.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -69,7 +70,7 @@ impl Store {
         const WHAT: &str = "read the changes of configuration";
         let query = sqlx::query("SELECT seq, kind, tenant FROM changes WHERE seq > ? ORDER BY seq");
         let rows = query.bind(seq as i64).fetch_all(self.readers()).await.map_err(doing(WHAT))?;
-        rows.iter().map(read).collect::<sqlx::Result<_>>().map_err(doing(WHAT))
+        Ok(rows.iter().filter_map(|row| read(row).ok()).collect())
     }
 }
 

@@ -7,8 +7,9 @@ use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use crate::change::{Kind, Written, bump};
-use crate::columns::undecodable;
+use crate::columns::{Columns, undecodable};
 use crate::error::{Error, doing};
+use crate::rows::{Rows, Unreadable};
 use crate::store::Store;
 
 impl Store {
@@ -20,7 +21,8 @@ impl Store {
         const WHAT: &str = "save a pbx";
         let mut write = self.begin(WHAT).await?;
         let before = find(&mut write, &pbx.key).await.map_err(doing(WHAT))?;
-        if before.as_ref() == Some(pbx) {
+        // One that cannot be read is another: saved anew it is whole again.
+        if before.as_ref().is_some_and(|before| before.pbx.as_ref() == Some(pbx)) {
             return Ok(Written::Same);
         }
         let document = serde_json::to_string(pbx).map_err(|source| Error::Damaged {
@@ -76,21 +78,33 @@ impl Store {
         row.as_ref().map(read).transpose().map_err(doing(WHAT))
     }
 
-    /// Every pbx, by key.
+    /// Every pbx, by key. One that cannot be read keeps no other back.
     ///
     /// # Errors
     /// The store cannot be read.
-    pub async fn pbxs(&self) -> Result<Vec<Pbx>, Error> {
+    pub async fn pbxs(&self) -> Result<Rows<Pbx>, Error> {
         const WHAT: &str = "read the pbxs";
-        let query = sqlx::query("SELECT document FROM pbxs ORDER BY key");
+        let query = sqlx::query("SELECT document, key FROM pbxs ORDER BY key");
         let rows = query.fetch_all(self.readers()).await.map_err(doing(WHAT))?;
-        rows.iter().map(read).collect::<sqlx::Result<_>>().map_err(doing(WHAT))
+        let name = |row: &SqliteRow| format!("pbx {}", row.try_get::<&str, _>("key").unwrap_or_default());
+        let read = |row| read(row).map_err(|error| Unreadable::new(WHAT, name(row), error));
+        Ok(rows.iter().map(read).collect())
     }
 }
 
-async fn find(from: &mut SqliteConnection, key: &PbxKey) -> sqlx::Result<Option<Pbx>> {
-    let query = sqlx::query("SELECT document FROM pbxs WHERE key = ?").bind(key.as_str());
-    query.fetch_optional(from).await?.as_ref().map(read).transpose()
+/// What is there when a pbx is to be changed.
+struct Before {
+    tenant: Option<TenantKey>,
+    /// None = it cannot be read.
+    pbx: Option<Pbx>,
+}
+
+async fn find(from: &mut SqliteConnection, key: &PbxKey) -> sqlx::Result<Option<Before>> {
+    let query = sqlx::query("SELECT document, tenant FROM pbxs WHERE key = ?").bind(key.as_str());
+    let Some(row) = query.fetch_optional(from).await? else { return Ok(None) };
+    let tenant: Option<&str> = row.try_get("tenant")?;
+    let tenant = tenant.map(|_| row.tenant("tenant")).transpose()?;
+    Ok(Some(Before { tenant, pbx: read(&row).ok() }))
 }
 
 fn read(row: &SqliteRow) -> sqlx::Result<Pbx> {

@@ -11,7 +11,7 @@ use ringpost_session::Settings;
 use ringpost_store::{Kind, Store};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 /// Keeps settings and access as the store says.
 pub(crate) struct Configured {
@@ -77,6 +77,9 @@ impl Configured {
         let tenants = self.store.tenants().await.context("read tenants")?;
         let pbxs = self.store.pbxs().await.context("read pbxs")?;
         let tokens = self.store.ingest_tokens().await.context("read tokens")?;
+        for unreadable in tenants.unreadable.iter().chain(&pbxs.unreadable) {
+            error!(row = unreadable.row, error = %unreadable.error, "a part of the configuration cannot be read: apply it again");
+        }
         let settings = Settings::new(&tenants, &pbxs).context("use the configured tenants and pbxs")?;
         let mut access = Access::default();
         access.tenants.extend(tenants.into_iter().map(|tenant| (tenant.key, tenant.parent)));

@@ -20,6 +20,8 @@ suite! {
     a_damaged_day_makes_room_for_a_new_one
     a_damaged_breaker_is_told_probed_and_healed
     a_tenant_that_cannot_be_read_keeps_no_other_back
+    a_pbx_that_cannot_be_read_keeps_no_other_back
+    a_change_that_is_not_understood_keeps_no_other_back
 }
 
 async fn a_trigger_whose_secret_does_not_open_keeps_no_other_back(bench: Bench) {
@@ -189,4 +191,26 @@ async fn a_tenant_that_cannot_be_read_keeps_no_other_back(bench: Bench) {
     assert!(store.tenant(&tenant_key("globex")).await.unwrap().is_some());
     store.put_tenant(&crate::bench::tenant("acme"), at(1)).await.unwrap();
     assert_eq!(store.tenants().await.unwrap().skipped, 0, "saved anew it is whole again");
+}
+
+async fn a_change_that_is_not_understood_keeps_no_other_back(bench: Bench) {
+    let store = with_triggers(&bench).await;
+    let all = store.changes_since(0).await.unwrap();
+    bench.damage("UPDATE changes SET kind = 'weather' WHERE kind = 'tenant'").await;
+    assert_eq!(store.changes_since(0).await.unwrap(), all[1..]);
+}
+
+async fn a_pbx_that_cannot_be_read_keeps_no_other_back(bench: Bench) {
+    let store = with_triggers(&bench).await;
+    let pbx = |key| serde_json::from_str(&format!(r#"{{"key":"{key}"}}"#)).unwrap();
+    for key in ["k1", "k2"] {
+        store.put_pbx(&pbx(key), at(0)).await.unwrap();
+    }
+    bench.damage("UPDATE pbxs SET document = '{' WHERE key = 'k1'").await;
+    let pbxs = store.pbxs().await.unwrap();
+    assert_eq!((pbxs.len(), &*pbxs.unreadable[0].row), (1, "pbx k1"));
+    store.put_pbx(&pbx("k1"), at(1)).await.unwrap();
+    assert_eq!(store.pbxs().await.unwrap().skipped, 0, "saved anew it is whole again");
+    bench.damage("UPDATE pbxs SET document = '{' WHERE key = 'k2'").await;
+    assert!(store.remove_pbx(&crate::bench::pbx_key("k2")).await.unwrap());
 }
