@@ -61,6 +61,9 @@ fn only_urls_that_may_be_called_are_saved() {
         "https://crm.example.com:99999/",
         "https://crm.example.com:0/",
         "https://[::1/",
+        "https://crm.)example/",
+        "https://crm.\"example/",
+        "https://a,b.example/",
         "https://999.1.1.1/",
         "javascript:alert(1)",
     ] {

@@ -44,6 +44,9 @@ pub(super) fn judge(text: &str, policy: &Policy) -> Result<(), String> {
         Some(Host::Domain(name)) if name.trim_matches('.').is_empty() => {
             Err("the URL names no host: write one like https://crm.example.com/hook".to_owned())
         }
+        Some(Host::Domain(name)) if !name.bytes().all(is_of_name) => {
+            Err("there is a character in the name of the host that no name has: write it without".to_owned())
+        }
         None => Err("the URL names no host: write one like https://crm.example.com/hook".to_owned()),
         Some(_) if url.port() == Some(0) => {
             Err("port 0 cannot be connected to: leave it out, or write another".to_owned())
@@ -54,6 +57,11 @@ pub(super) fn judge(text: &str, policy: &Policy) -> Result<(), String> {
         }
         Some(_) => Ok(()),
     }
+}
+
+/// The parser takes more than can be asked for; other scripts are letters and digits by now.
+fn is_of_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b".-_".contains(&byte)
 }
 
 fn scheme(url: &Url, policy: &Policy) -> Result<(), String> {
