@@ -11,7 +11,8 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
-use ringpost_model::Trigger;
+use ringpost_deliver::{certificate_warning, check_certificate};
+use ringpost_model::{Timestamp, Trigger};
 use ringpost_numbers::Region;
 use ringpost_trigger::{Compiled, Policy};
 
@@ -89,6 +90,7 @@ pub fn run(args: &Apply, io: &mut Io<'_>) -> Result<Outcome, Failure> {
             None => State::default(),
         };
         let resources = checked(args, &config, &files, declared, &state)?;
+        io.stderr.write_all(warnings(&resources, clock::now()).as_bytes())?;
         let plan = plan(resources, state, args.prune);
         io.stdout.write_all(plan.text(io.stdout_is_terminal).as_bytes())?;
         if !args.dry_run && plan.changes() > 0 {
@@ -125,7 +127,21 @@ fn judge(trigger: &Trigger, region: &str, policy: &Policy) -> Vec<(String, Strin
     let region = Region::new(region).ok();
     let mut errors = ringpost_trigger::check(trigger, policy);
     errors.extend(Compiled::new(&trigger.filters, region).err().unwrap_or_default());
-    errors.into_iter().map(|error| (error.pointer, error.message)).collect()
+    let mut mistakes: Vec<_> = errors.into_iter().map(|error| (error.pointer, error.message)).collect();
+    if let Err(error) = check_certificate(&trigger.auth) {
+        mistakes.push((format!("/auth/{}", error.part()), error.to_string()));
+    }
+    mistakes
+}
+
+/// What is no mistake, and should be known.
+fn warnings(resources: &Resources, now: Timestamp) -> String {
+    let warned = resources.triggers.iter().filter_map(|declared| {
+        let trigger = &declared.what.trigger;
+        let warning = certificate_warning(&trigger.auth, now)?;
+        Some(format!("warning: trigger {:?}: {warning}\n", &*trigger.name))
+    });
+    warned.collect()
 }
 
 fn ending(args: &Apply, plan: &Plan) -> String {

@@ -123,7 +123,8 @@ fn asked(args: &Explain, io: &mut Io<'_>) -> Result<Asked, Failure> {
     let found = choose(trigger_nodes(&node), args)?;
     let region = region(args.region.as_deref().or(found.region))?;
     let positions = Positions::new(&file, &text);
-    let mut reading = Reading { positions, variables: &io.variables, mistakes: Vec::new() };
+    let folder = std::path::Path::new("");
+    let mut reading = Reading { positions, variables: &io.variables, folder, mistakes: Vec::new() };
     let filters = filters_of(&mut reading, found.node);
     if !reading.mistakes.is_empty() {
         return Err(reading.mistakes.into());

@@ -2,16 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
+use std::path::Path;
 
 use ringpost_model::Text;
 
 use super::node::{Member, Node, Value};
 use crate::config::{Mistake, Positions, nearest};
 
+/// Longest file with one secret in it: many times a chain of certificates.
+const SECRET_FILE_BYTES: u64 = 256 * 1024;
+
 /// One file being read.
 pub(crate) struct Reading<'a> {
     pub(crate) positions: Positions<'a>,
     pub(crate) variables: &'a [(String, String)],
+    /// Where the file is: other files are named from there.
+    pub(crate) folder: &'a Path,
     pub(crate) mistakes: Vec<Mistake>,
 }
 
@@ -72,9 +78,16 @@ impl<'n, 'r, 'a> Fields<'n, 'r, 'a> {
         &self.subject
     }
 
+    /// What there is, for who wrote something else: once each, in the order asked.
+    fn ask(&mut self, key: &'static str) {
+        if !self.asked.contains(&key) {
+            self.asked.push(key);
+        }
+    }
+
     /// The value of a key; null is absent.
     pub(crate) fn node(&mut self, key: &'static str) -> Option<&'n Node> {
-        self.asked.push(key);
+        self.ask(key);
         let member = self.members.iter().find(|member| member.key == key)?;
         (member.node.value != Value::Null).then_some(&member.node)
     }
@@ -106,7 +119,7 @@ impl<'n, 'r, 'a> Fields<'n, 'r, 'a> {
             .iter()
             .any(|member| member.key == key && member.node.value == Value::Text(String::new()));
         if absent || empty {
-            self.asked.push(key);
+            self.ask(key);
             self.wrong(self.at, key, "missing", format!("write {key} = \"…\""));
             return None;
         }
@@ -200,7 +213,8 @@ impl<'n, 'r, 'a> Fields<'n, 'r, 'a> {
         pairs.collect()
     }
 
-    /// A text that may be a secret, and so may stand in the environment: `{ env = "NAME" }`.
+    /// A text that may be a secret, and so may stand in the environment or in a file of its own:
+    /// `{ env = "NAME" }`, `{ file = "PATH" }`.
     pub(crate) fn secret(&mut self, key: &'static str) -> Option<String> {
         let node = self.node(key)?;
         self.secret_at(key, node)
@@ -214,7 +228,9 @@ impl<'n, 'r, 'a> Fields<'n, 'r, 'a> {
                 self.at,
                 key,
                 "missing",
-                format!("write {key} = \"…\" or {key} = {{ env = \"NAME\" }}"),
+                format!(
+                    "write {key} = \"…\" or {key} = {{ env = \"NAME\" }} or {key} = {{ file = \"PATH\" }}"
+                ),
             );
         }
         self.secret(key).unwrap_or_default().into()
@@ -223,16 +239,40 @@ impl<'n, 'r, 'a> Fields<'n, 'r, 'a> {
     pub(crate) fn secret_at(&mut self, part: &str, node: &Node) -> Option<String> {
         match &node.value {
             Value::Text(text) => return Some(text.clone()),
-            Value::Object(members) if members.len() == 1 && members[0].key == "env" => {
-                if let Value::Text(name) = &members[0].node.value {
-                    return self.variable(part, node.at, name);
+            Value::Object(members) if members.len() == 1 => {
+                match (members[0].key.as_str(), &members[0].node.value) {
+                    ("env", Value::Text(name)) => return self.variable(part, node.at, name),
+                    ("file", Value::Text(name)) => return self.file(part, node.at, name),
+                    _ => {}
                 }
             }
             _ => {}
         }
         // The value is not repeated: it may be the secret itself.
-        self.wrong(node.at, part, "not a text", "write it in quotes, or { env = \"NAME\" }");
+        let instead = "write it in quotes, or { env = \"NAME\" }, or { file = \"PATH\" }";
+        self.wrong(node.at, part, "not a text", instead);
         None
+    }
+
+    /// The text of a file, without the line's end that editors put behind it.
+    fn file(&mut self, part: &str, at: usize, name: &str) -> Option<String> {
+        let path = self.reading.folder.join(name);
+        let read = std::fs::metadata(&path).and_then(|file| match file.len() {
+            ..=SECRET_FILE_BYTES if file.is_file() => std::fs::read_to_string(&path),
+            _ => Err(std::io::Error::other("not a file, or a long one")),
+        });
+        match read {
+            Ok(text) if text.trim().is_empty() => {
+                self.wrong(at, part, format!("{} is empty", path.display()), "");
+                None
+            }
+            Ok(text) => Some(text.trim_end_matches(['\r', '\n']).to_owned()),
+            Err(error) => {
+                let instead = "the path counts from the folder of this file";
+                self.wrong(at, part, format!("cannot read {}: {error}", path.display()), instead);
+                None
+            }
+        }
     }
 
     fn variable(&mut self, part: &str, at: usize, name: &str) -> Option<String> {

@@ -53,7 +53,8 @@ pub(crate) fn read(files: &Files, variables: &[(String, String)]) -> Read {
         let positions = Positions::new(&name, text);
         match document(path, &name, text, &positions) {
             Ok(node) => {
-                let mut reading = Reading { positions, variables, mistakes: Vec::new() };
+                let folder = path.parent().unwrap_or(Path::new(""));
+                let mut reading = Reading { positions, variables, folder, mistakes: Vec::new() };
                 resources(&mut reading, path, &node, &mut all);
                 all.mistakes.extend(reading.mistakes);
             }

@@ -1,7 +1,7 @@
 //! The kinds of resource: which keys they have, and what may stand there.
 
 use ringpost_model::{
-    Auth, AutoDisable, Dialect, EventName, Filter, Format, Method, Payload, Pbx, PbxKey, RetryOn, Revisions,
+    AutoDisable, Dialect, EventName, Filter, Format, Method, Payload, Pbx, PbxKey, RetryOn, Revisions,
     Success, Tenant, TenantId, TenantKey, Text, Thresholds, Trigger, TriggerId, WhileDown,
 };
 use ringpost_numbers::Region;
@@ -11,6 +11,10 @@ use uuid::Uuid;
 use super::fields::{Fields, Reading};
 use super::node::{Node, Value};
 use super::{OwnedTrigger, PbxWithTokens, Token};
+
+mod auth;
+
+use self::auth::auth;
 
 /// Namespace of ids that are made of names, so that the same files give the same ids on every machine.
 const NAMESPACE: Uuid = Uuid::from_u128(0x0b9e4c57_1f0a_5d84_8a35_9c6e27d1f4b2);
@@ -252,31 +256,6 @@ fn auto_disable(fields: &mut Fields<'_, '_, '_>) -> Option<AutoDisable> {
     let within = inner.required_number("within", 1..=86_400);
     inner.finish();
     Some(AutoDisable { failures: failures?, within: within? })
-}
-
-fn auth(fields: &mut Fields<'_, '_, '_>) -> Auth {
-    let Some(mut inner) = fields.nested("auth") else { return Auth::None };
-    #[derive(Clone, Copy)]
-    enum Kind {
-        None,
-        Basic,
-        Bearer,
-    }
-    let kinds = [("none", Kind::None), ("basic", Kind::Basic), ("bearer", Kind::Bearer)];
-    let kind = inner.required("kind").map(|_| ()).and_then(|()| inner.one_of("kind", &kinds));
-    let auth = match kind {
-        // The kind is unknown, and so is which keys belong to it.
-        None => return Auth::None,
-        Some(Kind::None) => Auth::None,
-        Some(Kind::Basic) => {
-            let user = inner.secret_required("user");
-            let password = inner.secret_required("password");
-            Auth::Basic { user, password }
-        }
-        Some(Kind::Bearer) => Auth::Bearer { token: inner.secret_required("token") },
-    };
-    inner.finish();
-    auth
 }
 
 /// `secret = "whsec_…"`, or `secrets = [new, old]` during a rotation.

@@ -69,7 +69,7 @@ name = "x"
     a.toml:26:62: trigger "CRM": /filters/1/field: missing; write field = "…"
     a.toml:27:21: trigger "CRM": /headers/X-Key: the environment has no CRM_KEY; set CRM_KEY
     a.toml:29:3: user: no such kind; the kinds are tenant, pbx, trigger
-    b.json:4:50: trigger "Other": /url: not a text; write it in quotes, or { env = "NAME" }
+    b.json:4:50: trigger "Other": /url: not a text; write it in quotes, or { env = "NAME" }, or { file = "PATH" }
     "#);
 }
 
@@ -159,4 +159,46 @@ fn ids_are_made_of_names() {
     assert_eq!(tenant_id(&acme).to_string(), "6f1f17fe-ad31-568d-93f3-ba09759b14aa");
     assert_eq!(trigger_id(&acme, "CRM").to_string(), "29aaa89a-7393-56cd-b107-c4909c5707b4");
     assert_ne!(trigger_id(&acme, "CRM"), trigger_id(&TenantKey::new("acme2").unwrap(), "CRM"));
+}
+
+#[test]
+fn who_we_are_can_stand_in_files_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("key.pem"), "KEY\n").unwrap();
+    std::fs::write(folder.path().join("empty"), "\n").unwrap();
+    let toml = r#"
+[[trigger]]
+tenant = "acme"
+name = "CRM"
+url = "https://crm.example/"
+auth = { kind = "certificate", chain = "CHAIN", key = { file = "key.pem" } }
+
+[[trigger]]
+tenant = "acme"
+name = "ERP"
+url = "https://erp.example/"
+
+[trigger.auth]
+kind = "oauth2"
+tokenUrl = "https://login.example/token"
+clientId = "ringpost"
+clientSecret = { file = "empty" }
+scope = "calls.write"
+parameters = { audience = "https://erp.example/", more = 1 }
+secret = "x"
+"#;
+    let path = folder.path().join("acme.toml");
+    let read = read(&Files::from([(path, toml.to_owned())]), &[]);
+    let auth = |at: usize| serde_json::to_string(&read.resources.triggers[at].what.trigger.auth).unwrap();
+    assert_eq!(auth(0), r#"{"kind":"certificate","chain":"CHAIN","key":"KEY"}"#);
+    assert_eq!(
+        auth(1),
+        r#"{"kind":"oauth2","tokenUrl":"https://login.example/token","clientId":"ringpost","clientSecret":"","scope":"calls.write","parameters":{"audience":"https://erp.example/"}}"#
+    );
+    let told: String = read.mistakes.iter().map(|mistake| format!("{mistake}\n")).collect();
+    insta::assert_snapshot!(told.replace(folder.path().to_str().unwrap(), "DIR"), @r#"
+    DIR/acme.toml:17:16: trigger "ERP": /auth/clientSecret: DIR/empty is empty
+    DIR/acme.toml:19:58: trigger "ERP": /auth/parameters/more: not a text; write it in quotes, or { env = "NAME" }, or { file = "PATH" }
+    DIR/acme.toml:20:1: trigger "ERP": /auth/secret: no such key; there are kind, tokenUrl, clientId, clientSecret, scope, parameters
+    "#);
 }

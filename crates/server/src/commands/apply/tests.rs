@@ -167,3 +167,45 @@ fn a_token_may_come_from_the_environment() {
     assert_eq!(code, 0);
     assert!(out.contains("create     token") && !out.contains("0123456789abcdef"), "{out}");
 }
+
+/// Trigger CRM with this certificate and key, from files beside the resources.
+fn with_certificate(chain: &str, key: &str) -> Company {
+    let company = Company::new();
+    for (name, text) in [("us.pem", chain), ("us.key", key)] {
+        std::fs::write(company.path(&format!("files/{name}")), text).unwrap();
+    }
+    let auth = r#"auth = { kind = "certificate", chain = { file = "us.pem" }, key = { file = "us.key" } }"#;
+    company.write(&format!("{COMPANY}{auth}\n"));
+    company
+}
+
+#[test]
+fn a_certificate_is_read_from_files_checked_and_kept() {
+    let key = include_str!("../../../../deliver/src/client/tests/tls/client.key");
+    let chain = include_str!("../../../../deliver/src/client/tests/tls/client.pem");
+    let company = with_certificate(chain, key);
+    let (code, out) = company.apply(&[]);
+    assert_eq!(code, 0, "{out}");
+    assert!(!out.contains("PRIVATE") && company.apply(&[]).1.ends_with("nothing to do\n"));
+
+    let (code, err) = with_certificate(key, chain).apply(&[]);
+    assert_eq!(code, 64);
+    let expected = "trigger \"CRM\": /auth/chain: no certificate is in it: write the PEM text";
+    assert!(err.contains(expected), "{err}");
+    let root = include_str!("../../../../deliver/src/client/tests/tls/client-ca.pem");
+    let (code, err) = with_certificate(root, key).apply(&[]);
+    assert_eq!(code, 64);
+    assert!(err.contains("/auth/key: the key is not of the first certificate of the chain"), "{err}");
+}
+
+#[test]
+fn a_certificate_that_has_ended_is_applied_with_a_warning() {
+    let key = include_str!("../../../../deliver/src/client/tests/tls/client.key");
+    let company = with_certificate(include_str!("../../../../deliver/src/client/tests/tls/ended.pem"), key);
+    let (files, data) = (company.path("files"), company.path("data"));
+    let (code, _, err) = ringpost(&["apply", "-f", &files, "--data", &data], "");
+    assert_eq!(code, 0);
+    let expected =
+        "warning: trigger \"CRM\": our certificate ended on 2025-01-01 00:00 UTC: most receivers refuse it\n";
+    assert_eq!(err, expected);
+}
