@@ -4,6 +4,7 @@
 
 mod harness;
 
+mod backup;
 mod crash;
 mod demo;
 mod edges;

@@ -28,7 +28,7 @@ use group::Groups;
 use heads::Heads;
 use job::{Job, Queue};
 
-pub use backup::{copy_journal, is_in_use, prepare_restored};
+pub use backup::{check_journal, copy_journal, is_in_use, prepare_restored};
 pub use journal::Journal;
 pub use lag::Lag;
 pub use worker::EmbeddedWorker;

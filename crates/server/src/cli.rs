@@ -16,8 +16,8 @@ pub use io::Io;
 pub use outcome::{Failure, Outcome};
 
 use crate::commands::{
-    aggregate, apply, calls, check_config, compare, completions, dead_letters, explain, log_level, mail_test,
-    place, rate, serve, simulate, sink, status,
+    aggregate, apply, backup, calls, check_config, compare, completions, dead_letters, doctor, explain,
+    log_level, mail_test, place, rate, restore, serve, simulate, sink, status,
 };
 
 /// Raw call legs in, one true record per call, webhooks out
@@ -48,6 +48,12 @@ enum Command {
     DeadLetters(dead_letters::DeadLetters),
     /// Show how a running server is: lag, lanes, what is owed
     Status(status::Look),
+    /// Look for what is wrong with this installation
+    Doctor(doctor::Doctor),
+    /// Copy everything, also while the server runs
+    Backup(backup::Backup),
+    /// Make a data folder from a backup
+    Restore(restore::Restore),
     /// Print the configuration as it comes out, or all that is wrong with it
     CheckConfig(check_config::CheckConfig),
     /// Show or change how much a running server logs
@@ -86,6 +92,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, io: &mut Io<'_>) -> u8
         Command::DeadLetters(args) => dead_letters::run(args, io),
         Command::Sink(args) => sink::run(args, io),
         Command::Status(args) => status::run(args, io),
+        Command::Doctor(args) => doctor::run(args, io),
+        Command::Backup(args) => backup::run(args, io),
+        Command::Restore(args) => restore::run(args, io),
         Command::LogLevel(args) => log_level::run(args, io),
         Command::CheckConfig(args) => check_config::run(args, io),
         Command::MailTest(args) => mail_test::run(args, io),

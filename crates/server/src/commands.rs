@@ -2,17 +2,20 @@
 
 pub mod aggregate;
 pub mod apply;
+pub mod backup;
 pub mod calls;
 pub mod check_config;
 pub mod compare;
 pub mod completions;
 pub mod dead_letters;
+pub mod doctor;
 pub mod explain;
 pub mod log_level;
 pub mod mail_test;
 mod offline;
 pub mod place;
 pub mod rate;
+pub mod restore;
 mod running;
 pub mod serve;
 pub mod simulate;

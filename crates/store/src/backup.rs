@@ -50,6 +50,25 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Reads every page of every file, also while they are written.
+    ///
+    /// # Errors
+    /// The first file that is damaged or cannot be read.
+    pub async fn check_files(&self) -> Result<(), Error> {
+        check(&self.inner.folder.join("store.db")).await?;
+        for day in self.inner.days.list(WHAT)? {
+            let path = self.inner.folder.join(day.file());
+            match check(&path).await {
+                // Dropped meanwhile, for its age.
+                Err(_) if !path.exists() => {}
+                checked => checked?,
+            }
+        }
+        Ok(())
+    }
+}
+
 async fn copy(from: &Path, into: &Path) -> Result<BackupFile, Error> {
     let name = from.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
     let (to, partial) = (into.join(&name), into.join(format!("{name}.partial")));

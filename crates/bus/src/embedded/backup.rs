@@ -95,6 +95,14 @@ async fn leave_gaps(connection: &mut SqliteConnection, now: i64) -> sqlx::Result
     transaction.commit().await
 }
 
+/// Reads every page of a journal, also of one that is written.
+///
+/// # Errors
+/// It is damaged, or of a later version.
+pub async fn check_journal(folder: &Path) -> Result<(), OpenError> {
+    check(&folder.join(NAME), folder).await
+}
+
 async fn check(path: &Path, folder: &Path) -> Result<(), OpenError> {
     let failed = reading(folder);
     let mut connection = open(path, folder).await?;
