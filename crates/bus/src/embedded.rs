@@ -12,6 +12,7 @@ mod job;
 mod journal;
 mod lag;
 mod plan;
+mod recent;
 mod retention;
 mod worker;
 
@@ -27,6 +28,7 @@ use crate::{Config, Error, Keep, Log, Metrics, Offset, OpenError, Partition, Rec
 use group::Groups;
 use heads::Heads;
 use job::{Job, Queue};
+use recent::Recent;
 
 pub use backup::{check_journal, copy_journal, is_in_use, prepare_restored};
 pub use journal::Journal;
@@ -50,6 +52,7 @@ pub(crate) struct Shared {
     /// Numbers of the topics in the file.
     ids: Vec<i64>,
     heads: Mutex<Heads>,
+    recent: Mutex<Recent>,
     groups: Mutex<Groups>,
     /// Told at every append and at every change of a group: readers that wait look again.
     tail: watch::Sender<()>,
@@ -70,6 +73,7 @@ impl Embedded {
             readers: file::readers(&config),
             ids,
             heads: Mutex::new(heads),
+            recent: Mutex::default(),
             groups: Mutex::default(),
             tail: watch::Sender::default(),
             metrics: Metrics::new(),
@@ -148,6 +152,10 @@ impl Shared {
     fn heads(&self) -> MutexGuard<'_, Heads> {
         // Held for plain memory work only: a panic inside leaves nothing half-done.
         self.heads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn recent(&self) -> MutexGuard<'_, Recent> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn groups(&self) -> MutexGuard<'_, Groups> {

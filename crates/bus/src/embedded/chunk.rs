@@ -63,9 +63,9 @@ fn length(bytes: &Bytes) -> u32 {
 }
 
 /// The records of a chunk's body from `from` on; they share its memory.
-pub(super) fn read(base: u64, body: Vec<u8>, from: u64) -> Result<Vec<Message>, Damaged> {
+pub(super) fn read(base: u64, body: Bytes, from: u64) -> Result<Vec<Message>, Damaged> {
     let whole = body.len();
-    let mut rest = Bytes::from(body);
+    let mut rest = body;
     if rest.is_empty() || rest.get_u8() != FORMAT {
         return Err(Damaged { at: 0 });
     }

@@ -76,7 +76,7 @@ impl Embedded {
         let query = sqlx::query(sql).bind(self.shared.ids[topic]).bind(partition).bind(from as i64);
         let row = query.fetch_optional(&self.shared.readers).await;
         let Some(row) = row.map_err(|error| unreadable(Arc::new(error)))? else { return Ok(None) };
-        let messages = chunk::read(row.get::<i64, _>(0) as u64, row.get(1), from);
+        let messages = chunk::read(row.get::<i64, _>(0) as u64, row.get::<Vec<u8>, _>(1).into(), from);
         let messages = messages.map_err(|error| unreadable(Arc::new(error)))?;
         Ok(messages.first().map(|message| message.timestamp))
     }

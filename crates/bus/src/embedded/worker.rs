@@ -180,6 +180,21 @@ impl EmbeddedWorker {
 
     /// Reads whole chunks until there is enough for a batch.
     async fn fetch(&self, topic: usize, partition: u32, from: u64) -> Result<Vec<Message>, Error> {
+        let limits = &self.shared.config;
+        let (most_bytes, most) = (limits.batch_bytes, limits.batch_records);
+        let recent = self.shared.recent().read((topic, partition), from, most_bytes, most);
+        if recent.is_empty() {
+            return self.fetch_from_file(topic, partition, from).await;
+        }
+        let mut messages = Vec::new();
+        for (base, body) in recent {
+            let read = chunk::read(base, body, from);
+            messages.extend(read.map_err(|source| self.unreadable(topic, partition, source))?);
+        }
+        Ok(messages)
+    }
+
+    async fn fetch_from_file(&self, topic: usize, partition: u32, from: u64) -> Result<Vec<Message>, Error> {
         // The first chunk may begin before `from`: a group may stop in the middle of one.
         let sql = "SELECT base, body FROM chunks WHERE topic = ?1 AND partition = ?2 AND base >= coalesce(
             (SELECT max(base) FROM chunks WHERE topic = ?1 AND partition = ?2 AND base <= ?3), 0) ORDER BY base";
@@ -192,7 +207,7 @@ impl EmbeddedWorker {
             let Some(row) = row else { break };
             let body: Vec<u8> = row.get(1);
             bytes += body.len();
-            let read = chunk::read(row.get::<i64, _>(0) as u64, body, from);
+            let read = chunk::read(row.get::<i64, _>(0) as u64, body.into(), from);
             messages.extend(read.map_err(|source| self.unreadable(topic, partition, source))?);
         }
         Ok(messages)
@@ -242,6 +257,9 @@ impl Worker for EmbeddedWorker {
             self.let_go(partition);
         }
         let mut waited = false;
+        // One for the whole call: what is appended to other topics meanwhile does not make it longer.
+        let patient = tokio::time::sleep(patience);
+        tokio::pin!(patient);
         loop {
             // Marked as seen before looking, so that what comes while we look is not missed.
             self.tail.borrow_and_update();
@@ -267,7 +285,11 @@ impl Worker for EmbeddedWorker {
                 (self.idled, self.has_read) = (now, false);
                 return Ok(Event::Idle(now));
             }
-            waited = tokio::time::timeout(patience, self.tail.changed()).await.is_err();
+            tokio::select! {
+                biased;
+                () = &mut patient => waited = true,
+                changed = self.tail.changed() => changed.map_err(|_| Error::Closed)?,
+            }
         }
     }
 
