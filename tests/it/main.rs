@@ -6,11 +6,14 @@ mod harness;
 
 mod backup;
 mod crash;
+mod damage;
 mod demo;
 mod edges;
+mod full;
 mod hostile;
 mod mistakes;
 mod neighbours;
+mod operate;
 mod retry;
 mod secrets;
 mod ssrf;

@@ -22,11 +22,16 @@ pub(crate) struct Serve {
     pub(crate) admin: SocketAddr,
 }
 
+/// What it logs when it has its ports.
+const UP: &str = "\"ringpost is up\"";
+
 /// What a request was answered.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) body: Value,
+    /// It says when to try again.
+    pub(crate) retry_after: bool,
 }
 
 /// The process, from its first moment on. Dropped it is killed, wherever it is.
@@ -52,14 +57,30 @@ impl Starting {
 
     /// Until it is ready.
     pub(crate) async fn ready(mut self) -> Serve {
-        let up = wait_for_line(&mut self.log, "\"ringpost is up\"").await;
-        let Self { child, log } = self;
-        let up: Value = serde_json::from_str(&up).expect("the log is JSON where nobody looks on");
-        let port = |name: &str| up[name].as_str().and_then(|text| text.parse().ok()).expect("an address");
-        let (intake, admin) = (port("intake"), port("admin"));
-        let serve = Serve { child, log, client: client(), intake, admin };
+        let up = wait_for_line(&mut self.log, UP).await;
+        let serve = self.serve(&up);
         serve.ready().await;
         serve
+    }
+
+    /// Until it has ports, ready or not, or has ended: then what it said.
+    pub(crate) async fn up_or_ended(mut self) -> Result<Serve, String> {
+        let find = |lines: &Vec<String>| lines.iter().find(|line| line.contains(UP)).cloned();
+        let waited = timeout(TIMEOUT, self.log.wait_for(|lines| find(lines).is_some())).await;
+        let is_up = waited.expect("it is up or ends").is_ok();
+        let lines = self.log.borrow().clone();
+        match find(&lines).filter(|_| is_up) {
+            Some(up) => Ok(self.serve(&up)),
+            None => Err(lines.join("\n")),
+        }
+    }
+
+    fn serve(self, up: &str) -> Serve {
+        let Self { child, log } = self;
+        let up: Value = serde_json::from_str(up).expect("the log is JSON where nobody looks on");
+        let port = |name: &str| up[name].as_str().and_then(|text| text.parse().ok()).expect("an address");
+        let (intake, admin) = (port("intake"), port("admin"));
+        Serve { child, log, client: client(), intake, admin }
     }
 }
 
@@ -89,9 +110,9 @@ impl Serve {
         let url = format!("http://{}/ingest/{pbx}", self.intake);
         let request = self.client.post(url).bearer_auth(token).body(body.into());
         let answer = request.send().await.expect("the intake answers");
-        let status = answer.status();
+        let (status, retry_after) = (answer.status(), answer.headers().contains_key("retry-after"));
         let text = answer.text().await.unwrap_or_default();
-        Answer { status, body: serde_json::from_str(&text).unwrap_or(Value::Null) }
+        Answer { status, body: serde_json::from_str(&text).unwrap_or(Value::Null), retry_after }
     }
 
     /// Posts what has to be taken in.
@@ -102,6 +123,17 @@ impl Serve {
             let answer = self.post(pbx, body).await;
             assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.body);
         }
+    }
+
+    /// Number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Status of a page of the admin port.
+    pub(crate) async fn health(&self, path: &str) -> u16 {
+        let answer = self.client.get(format!("http://{}{path}", self.admin)).send().await.expect("health");
+        answer.status().as_u16()
     }
 
     /// Every metric by its name, labels as printed.
