@@ -131,6 +131,7 @@ impl Server {
                 trigger: config.delivery.max_owed as u64,
                 tenant: config.delivery.max_owed_tenant as u64,
             },
+            mailed: if mail.is_some() { config.mail.events.clone() } else { Vec::new() },
             // One process holds the journal: its own pace is the whole rate.
             shares_rates: false,
         };

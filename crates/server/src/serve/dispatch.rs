@@ -22,7 +22,7 @@ use std::time::Duration;
 use anyhow::Context;
 use ringpost_bus::{Commit, Event, Offset, Partition, Position, Worker};
 use ringpost_deliver::{Job, LaneKey, Lanes, Limits, Report};
-use ringpost_model::{DeliveryId, LaneId, Timestamp, TriggerId};
+use ringpost_model::{DeliveryId, EventName, LaneId, Timestamp, TriggerId};
 use ringpost_store::{LaneLedger, Store};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -92,6 +92,8 @@ pub struct Dispatch<W, S = Store, T = Store> {
     pub max_hold: Duration,
     /// How much may be owed.
     pub backlog: BacklogLimits,
+    /// Notices that are sent as mail.
+    pub mailed: Vec<EventName>,
     /// Several dispatchers share the rates of lanes through the store.
     pub shares_rates: bool,
 }

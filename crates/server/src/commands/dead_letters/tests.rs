@@ -59,7 +59,7 @@ fn letters_are_listed_newest_first_one_line_each_whatever_is_in_them() {
     insta::assert_snapshot!(out, @r#"
     3	2026-03-10T09:00:00.000000Z	fs1	too large	legs/0/8	xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
     2	2026-03-10T09:00:00.000000Z	-	not JSON	legs/0/7	nonsense
-    1	2026-03-10T09:00:00.000000Z	fs1	leg: missing	http fs1 1	{"v":1, "x":" "}
+    1	2026-03-10T09:00:00.000000Z	fs1	leg: missing	http fs1 1	{"v":1, "x":"�"}
     "#);
 }
 
@@ -80,7 +80,7 @@ fn a_letter_is_shown_whole_and_raw() {
     replayed  never
 
     {"v":1,
-    "x":" "}
+    "x":"�"}
     "#);
     let (_, raw, _) = folder.run(&["show", "1", "--raw"]);
     assert_eq!(raw, "{\"v\":1,\n\"x\":\"\u{1b}\"}");

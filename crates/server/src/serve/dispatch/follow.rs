@@ -3,7 +3,7 @@
 
 use ringpost_bus::Worker;
 use ringpost_deliver::{Job, Step};
-use ringpost_model::{Breaker, LaneId, Notice, TenantKey, Timestamp, TriggerId};
+use ringpost_model::{Breaker, EventName, LaneId, Notice, TenantKey, Timestamp, TriggerId};
 use ringpost_store::{Expect, LaneLedger, LaneWord, StoredTrigger};
 use tracing::{info, warn};
 
@@ -93,6 +93,10 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
             return;
         }
         let Some(tenant) = self.owner_key(job).await else { return };
+        // Thousands may fail: it is kept on record as their last attempt. A notice is for who asked to be told.
+        if !self.mailed.contains(&EventName::DeliveryExhausted) && !self.is_listened_to(&tenant).await {
+            return;
+        }
         let about = About { tenant: &tenant, tenant_id: job.delivery.owner, trigger: &job.trigger };
         if let Some(notice) = about.exhausted(&job.delivery, job.attempt, reason, at) {
             state.pending.notice(notice);
@@ -142,6 +146,12 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
                 Err(error) => warn!(%error, %trigger, "failed tries cannot be counted"),
             }
         }
+    }
+
+    /// When that cannot be looked up, somebody may listen.
+    async fn is_listened_to(&self, tenant: &TenantKey) -> bool {
+        let applicable = self.fire.applicable(tenant).await;
+        applicable.map_or(true, |applicable| !applicable.listening(EventName::DeliveryExhausted).is_empty())
     }
 
     async fn owner_key(&self, job: &Job) -> Option<TenantKey> {

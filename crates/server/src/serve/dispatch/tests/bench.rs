@@ -185,6 +185,7 @@ impl Bench {
             breaker: self.breaker.clone(),
             max_hold: self.max_hold,
             backlog: self.backlog,
+            mailed: vec![ringpost_model::EventName::DeliveryExhausted],
             shares_rates: false,
         };
         let stop = CancellationToken::new();
