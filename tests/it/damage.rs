@@ -36,6 +36,9 @@ async fn killed(receiver: &Receiver) -> Home {
 async fn stopped(receiver: &Receiver) -> Home {
     let home = killed(receiver).await;
     let serve = home.serve().await;
+    // It opens the day's file, whose log goes into it at the end.
+    serve.accept("k1", lost_call("last").to_string()).await;
+    receiver.count(CALLS + 1).await;
     let (status, _) = serve.stop().await;
     assert_eq!(status.code(), Some(0));
     home

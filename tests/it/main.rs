@@ -9,6 +9,7 @@ mod crash;
 mod damage;
 mod demo;
 mod edges;
+mod folder;
 mod full;
 mod hostile;
 mod mistakes;
