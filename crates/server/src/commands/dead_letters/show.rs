@@ -39,7 +39,8 @@ fn row(stored: &StoredDeadLetter) -> [String; 6] {
         pbx.to_owned(),
         harmless(&letter.reason),
         harmless(&letter.position),
-        harmless(&String::from_utf8_lossy(first)),
+        // A line break of the input is a space in its one line here.
+        harmless(&String::from_utf8_lossy(first).replace(['\n', '\r', '\t'], " ")),
     ]
 }
 
