@@ -7,6 +7,7 @@ mod clock;
 pub mod commands;
 pub mod config;
 mod data_folder;
+mod limits;
 mod metrics;
 mod open_store;
 pub mod pipeline;

@@ -36,6 +36,7 @@ use crate::admin::{self, AdminState, Board, Readiness};
 use crate::clock;
 use crate::config::{Config, Delivery};
 use crate::data_folder::{self, Files, Guarded};
+use crate::limits;
 use crate::metrics::Metrics;
 use crate::open_store::open_store;
 use crate::topics;
@@ -59,6 +60,7 @@ const LEASE_MARGIN: Duration = Duration::from_secs(5);
 /// What kept it from starting, or ended it.
 pub async fn run(config: Config) -> anyhow::Result<()> {
     logging::start(&config.log)?;
+    limits::raise_open_files();
     let server = Server::start(config).await?;
     let signal = parts::signal()?;
     server.run(signal).await

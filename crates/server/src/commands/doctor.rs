@@ -60,7 +60,7 @@ pub fn run(args: &Doctor, io: &mut Io<'_>) -> Result<Outcome, Failure> {
     let mut findings = vec![Finding::ok("configuration", "no mistakes")];
     findings.extend(folder::look(&config));
     findings.extend(network::ports(&config));
-    findings.extend(network::files());
+    findings.push(network::files(&config));
     let receivers = args.receivers;
     findings.extend(io.runtime()?.block_on(store::look(&config, args.deep, receivers)));
     if args.json {

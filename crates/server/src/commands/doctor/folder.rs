@@ -27,6 +27,8 @@ pub(super) fn look(config: &Config) -> Vec<Finding> {
         findings.push(key(config));
     }
     findings.push(write_time(folder));
+    findings.extend(room(folder));
+    findings.extend(file_system(folder));
     findings.push(clock(folder, SystemTime::now()));
     findings
 }
@@ -87,6 +89,41 @@ fn write_time(folder: &Path) -> Finding {
     }
 }
 
+/// Below this the server soon refuses legs.
+const LITTLE_ROOM: u64 = 2 << 30;
+const NO_ROOM: u64 = 200 << 20;
+
+fn room(folder: &Path) -> Option<Finding> {
+    let found = rustix::fs::statvfs(folder).ok()?;
+    let (free, all) = (found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize);
+    let text = format!("{} MiB of {} MiB are free", free >> 20, all >> 20);
+    let todo = "make room: when it is full legs are refused, and senders have to keep them";
+    Some(match free {
+        0..NO_ROOM => Finding::problem("disk space", text, todo),
+        NO_ROOM..LITTLE_ROOM => Finding::warning("disk space", text, todo),
+        _ => Finding::ok("disk space", text),
+    })
+}
+
+/// By the numbers of `statfs(2)`; others are disks.
+fn file_system(folder: &Path) -> Option<Finding> {
+    let kind = rustix::fs::statfs(folder).ok()?.f_type as u32;
+    let network = "use a disk of this machine: WAL needs memory that all processes share";
+    Some(match kind {
+        0x6969 => Finding::problem("file system", "NFS", network),
+        0xff53_4d42 | 0xfe53_4d42 | 0x517b => {
+            Finding::problem("file system", "a share of Windows (SMB)", network)
+        }
+        0x0102_1994 => {
+            Finding::warning("file system", "it is in memory", "all is lost with the next boot: use a disk")
+        }
+        0x794c_7630 => {
+            Finding::warning("file system", "the layer of a container", "all is lost with it: mount a volume")
+        }
+        _ => Finding::ok("file system", "a disk"),
+    })
+}
+
 /// What was written last is not in the future.
 fn clock(folder: &Path, now: SystemTime) -> Finding {
     let names = ["journal.db", "journal.db-wal", "store.db", "store.db-wal"];
@@ -116,13 +153,13 @@ mod tests {
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         fs::write(folder.path().join("store.db"), "x").unwrap();
         let states = |config: &Config| look(config).iter().map(Finding::is_problem).collect::<Vec<_>>();
-        assert_eq!(states(&config), [false, true, false, false], "no key beside a store");
+        assert_eq!(states(&config)[..2], [false, true], "no key beside a store");
         let key = folder.path().join("secret.key");
         fs::write(&key, "x").unwrap();
         fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
         assert_eq!(look(&config)[1].todo, format!("chmod 600 {}", key.display()));
         fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
-        assert_eq!(states(&config), [false; 4]);
+        assert_eq!(states(&config)[..2], [false, false]);
         let past = SystemTime::now() - Duration::from_secs(90);
         assert!(clock(folder.path(), past).is_problem());
     }

@@ -11,8 +11,10 @@ use crate::config::Config;
 
 /// As long as a delivery has for all of it.
 const DEADLINE: Duration = Duration::from_secs(10);
-/// The names of a service file's and a shell's setting.
-const FEW_FILES: u64 = 4_096;
+/// Origins that are busy to their bound at the same time: seldom more than a few.
+const ORIGINS: usize = 4;
+/// Files of the store, the journal, and the system.
+const OWN_FILES: u64 = 256;
 
 /// Whether the ports can be had, or are had by our own server.
 pub(super) fn ports(config: &Config) -> Vec<Finding> {
@@ -40,18 +42,22 @@ fn port(key: &str, address: SocketAddr, is_running: bool) -> Finding {
     }
 }
 
-/// How many files a process started like this one may have open.
-pub(super) fn files() -> Option<Finding> {
-    let text = std::fs::read_to_string("/proc/self/limits").ok()?;
-    let line = text.lines().find(|line| line.starts_with("Max open files"))?;
-    let soft = line.split_whitespace().nth(3)?;
-    let limit: u64 = soft.parse().unwrap_or(u64::MAX);
-    Some(if limit < FEW_FILES {
-        let todo = "LimitNOFILE=65536 in the service file, or ulimit -n 65536 before the start";
-        Finding::warning("open files", format!("at most {limit} in a process started from here"), todo)
-    } else {
-        Finding::ok("open files", format!("at most {soft}"))
-    })
+/// How many files the server may have open; it raises its limit as far as it may.
+pub(super) fn files(config: &Config) -> Finding {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    open_files(limit.maximum, config)
+}
+
+fn open_files(limit: Option<u64>, config: &Config) -> Finding {
+    let connections = config.http.max_connections + config.delivery.connections_per_origin * ORIGINS;
+    let needed = connections as u64 + OWN_FILES;
+    let Some(limit) = limit.filter(|limit| *limit < needed) else {
+        return Finding::ok("open files", format!("{needed} are needed at most, and allowed"));
+    };
+    let todo = format!(
+        "LimitNOFILE={needed} in the service file, or ulimit -Hn, or smaller limits in the configuration"
+    );
+    Finding::warning("open files", format!("at most {limit}, and busy days need {needed}"), todo)
 }
 
 /// Looks one receiver up, applies the address rules, and connects. Nothing is sent.
@@ -125,6 +131,16 @@ mod tests {
         let address = taken.local_addr().unwrap();
         assert!(port("http.listen", address, false).is_problem());
         assert!(!port("http.listen", address, true).is_problem());
+    }
+
+    #[test]
+    fn a_limit_below_what_the_configuration_may_need_is_told() {
+        let mut config = Config::default();
+        (config.http.max_connections, config.delivery.connections_per_origin) = (1_000, 100);
+        assert_eq!(open_files(None, &config).text, "1656 are needed at most, and allowed");
+        let few = open_files(Some(1_024), &config);
+        assert_eq!(few.text, "at most 1024, and busy days need 1656");
+        assert!(!few.is_problem() && few.todo.starts_with("LimitNOFILE=1656 "));
     }
 
     #[tokio::test]
