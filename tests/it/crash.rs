@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::harness::{Disk, Home, Kept, Life, Receiver, Repeats, Reply, Traffic, judge, settle_down};
+use crate::harness::{Disk, Home, Kept, Life, Receiver, Repeats, Reply, Traffic, judge, seed, settle_down};
 
 const CALLS: u64 = 300;
 /// While legs are sent; one more comes after.
@@ -27,14 +27,6 @@ deadline = "3s"
 handoff = "300ms"
 concurrency = 4
 "#;
-
-/// Printed; the variable sets it, to see a failure again.
-fn seed() -> u64 {
-    let given = std::env::var("RINGPOST_TEST_SEED").ok().and_then(|text| text.parse().ok());
-    let seed = given.unwrap_or_else(rand::random);
-    println!("RINGPOST_TEST_SEED={seed}");
-    seed
-}
 
 /// Slow, so that many requests are in flight at a kill; some fail at first, so that much is owed.
 fn slow_and_moody() -> impl Fn(&crate::harness::Request) -> Reply + Send + Sync {

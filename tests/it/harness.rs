@@ -32,6 +32,14 @@ pub(crate) const TIMEOUT: Duration = Duration::from_secs(120);
 /// Between two looks at something that tells nobody when it changes: a port, a metric, a file.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// Printed; the variable sets it, to see a failure again.
+pub(crate) fn seed() -> u64 {
+    let given = std::env::var("RINGPOST_TEST_SEED").ok().and_then(|text| text.parse().ok());
+    let seed = given.unwrap_or_else(rand::random);
+    println!("RINGPOST_TEST_SEED={seed}");
+    seed
+}
+
 /// The token of a pbx.
 pub(crate) fn token(pbx: &str) -> String {
     format!("token-of-the-tests-for-{pbx}")

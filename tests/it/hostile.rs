@@ -50,17 +50,6 @@ fn dead_letters(home: &Home) -> Vec<String> {
     done.stdout.lines().map(str::to_owned).collect()
 }
 
-/// Legs taken in and refused, as the sender was told.
-fn told(answer: &Answer) -> (u64, u64) {
-    let body = &answer.body;
-    if answer.status == 202 {
-        return (body["legs"].as_u64().expect("a count"), body["rejected"].as_u64().expect("a count"));
-    }
-    let detail = body["detail"].as_str().unwrap_or_default();
-    let refused = detail.split_once(" refused; kept").and_then(|(count, _)| count.parse().ok());
-    (0, refused.unwrap_or_default())
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hostile_requests_are_refused_and_counted_and_harm_nobody() {
     let home = Home::new(SETTINGS);
@@ -101,7 +90,7 @@ async fn hostile_requests_are_refused_and_counted_and_harm_nobody() {
     ];
     let (mut accepted, mut rejected) = (0, 0);
     let mut count = |answer: &Answer| {
-        let (legs, refused) = told(answer);
+        let (legs, refused) = answer.told();
         accepted += legs;
         rejected += refused;
     };
@@ -109,7 +98,7 @@ async fn hostile_requests_are_refused_and_counted_and_harm_nobody() {
         let answer = serve.post("k1", body.clone()).await;
         let shown = String::from_utf8_lossy(&body[..body.len().min(80)]).into_owned();
         assert_eq!(answer.status, status, "{shown}: {}", answer.body);
-        assert!(told(&answer).1 >= 1, "{shown} is not counted: {}", answer.body);
+        assert!(answer.told().1 >= 1, "{shown} is not counted: {}", answer.body);
         count(&answer);
     }
     // One bad apple spoils nobody: three good ones, two bad ones.
@@ -121,7 +110,7 @@ async fn hostile_requests_are_refused_and_counted_and_harm_nobody() {
         lost_call("good-3").to_string(),
     ];
     let answer = serve.post("k1", batch.join("\n")).await;
-    assert_eq!((answer.status.as_u16(), told(&answer)), (202, (3, 2)), "{}", answer.body);
+    assert_eq!((answer.status.as_u16(), answer.told()), (202, (3, 2)), "{}", answer.body);
     count(&answer);
 
     let letters = dead_letters(&home);

@@ -19,6 +19,7 @@ mod retry;
 mod secrets;
 mod ssrf;
 mod stop;
+mod sums;
 mod supply;
 mod telling;
 mod tidy;

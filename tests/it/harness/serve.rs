@@ -84,6 +84,19 @@ impl Starting {
     }
 }
 
+impl Answer {
+    /// Legs taken in and elements refused.
+    pub(crate) fn told(&self) -> (u64, u64) {
+        let body = &self.body;
+        if self.status == StatusCode::ACCEPTED {
+            return (body["legs"].as_u64().expect("a count"), body["rejected"].as_u64().expect("a count"));
+        }
+        let detail = body["detail"].as_str().unwrap_or_default();
+        let refused = detail.split_once(" refused; kept").and_then(|(count, _)| count.parse().ok());
+        (0, refused.unwrap_or_default())
+    }
+}
+
 impl Serve {
     /// What starts the server on an installation.
     pub(crate) fn command(home: &Home) -> Command {
