@@ -56,8 +56,9 @@ pub struct Metrics {
     pub(crate) backlog_full: IntCounter,
     /// Receivers found to be down.
     pub(crate) breaker_opened: IntCounter,
-    /// Lanes, by state: `busy` has something to do; `failing`, `open`, `ramping`, `paused` as `/status` tells them. of their receivers `failing` are
-    /// those whose last tries failed, `down` those that deliveries wait for, `ramping` those that are back.
+    /// Lanes, by state: `busy` has something to do, `paused` waits as the receiver asked; of their receivers
+    /// `failing` are those whose last tries failed, `down` those that deliveries wait for, `ramping` those that are
+    /// back.
     pub(crate) lanes: IntGaugeVec,
     /// Items waiting, by queue.
     pub(crate) queue_depth: IntGaugeVec,

@@ -84,11 +84,9 @@ impl Housekeeping {
             self.metrics.oldest_due_seconds.set(age.max(0));
         }
         self.metrics.lanes.with_label_values(&["busy"]).set(number(status.lanes.busy));
-        let troubled = &status.lanes.troubled;
-        for state in ["failing", "open", "ramping", "paused"] {
-            let count = troubled.iter().filter(|lane| lane.state == state).count() as u64;
-            self.metrics.lanes.with_label_values(&[state]).set(number(count));
-        }
+        // Those whose receivers are in trouble are counted by dispatch.
+        let paused = status.lanes.troubled.iter().filter(|lane| lane.state == "paused").count() as u64;
+        self.metrics.lanes.with_label_values(&["paused"]).set(number(paused));
         for what in &status.unknown {
             warn!(what, "a measure is missing");
         }
