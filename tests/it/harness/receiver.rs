@@ -95,6 +95,11 @@ impl Request {
         matches!(self.fate(), Fate::Answered(status, _) if status.is_success())
     }
 
+    /// It was answered before a moment.
+    pub(crate) fn answered_before(&self, moment: Instant) -> bool {
+        matches!(self.fate(), Fate::Answered(_, at) if at < moment)
+    }
+
     pub(crate) fn is_open(&self) -> bool {
         self.fate() == Fate::Open
     }
