@@ -3,11 +3,12 @@
 
 use std::fmt;
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
+use chrono::{DateTime, Utc};
 use ringpost_model::{Auth, Timestamp};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
+use x509_cert::der::Decode;
 
 /// From this long before its end on a certificate is warned of: time enough to get another one.
 const WARNED_BEFORE: i64 = 14 * 24 * 60 * 60 * 1_000_000;
@@ -113,61 +114,11 @@ pub fn certificate_warning(auth: &Auth, now: Timestamp) -> Option<String> {
         .then(|| format!("our certificate ends on {date}: get another one before"))
 }
 
-const SEQUENCE: u8 = 0x30;
-const UTC_TIME: u8 = 0x17;
-const GENERALIZED_TIME: u8 = 0x18;
-const VERSION: u8 = 0xa0;
-
 /// `notAfter` of a certificate (RFC 5280, 4.1). The TLS library reads it too and keeps it to itself.
-fn ends(certificate: &[u8]) -> Option<Timestamp> {
-    let (_, certificate, _) = element(certificate, SEQUENCE)?;
-    let (_, mut rest, _) = element(certificate, SEQUENCE)?;
-    if rest.first() == Some(&VERSION) {
-        rest = any_element(rest)?.2;
-    }
-    // Serial number, algorithm, issuer.
-    for _ in 0..3 {
-        rest = any_element(rest)?.2;
-    }
-    let (_, validity, _) = element(rest, SEQUENCE)?;
-    let not_after = any_element(validity)?.2;
-    let (tag, text, _) = any_element(not_after)?;
-    let text = std::str::from_utf8(text).ok()?;
-    let time = match tag {
-        UTC_TIME => {
-            // Years of two digits are 1950 to 2049.
-            let year: i32 = text.get(..2)?.parse().ok()?;
-            let year = if year < 50 { 2000 + year } else { 1900 + year };
-            format!("{year}{}", text.get(2..)?)
-        }
-        GENERALIZED_TIME => text.to_owned(),
-        _ => return None,
-    };
-    let time = NaiveDateTime::parse_from_str(&time, "%Y%m%d%H%M%SZ").ok()?;
-    // The year 9999 means that there is no end (4.1.2.5).
-    let time = time.min(NaiveDate::from_ymd_opt(9999, 1, 1)?.and_hms_opt(0, 0, 0)?);
-    Some(Timestamp::from_micros(time.and_utc().timestamp_micros()))
-}
-
-fn element(bytes: &[u8], tag: u8) -> Option<(u8, &[u8], &[u8])> {
-    any_element(bytes).filter(|(found, ..)| *found == tag)
-}
-
-/// Tag and content of the first element of DER, and what follows.
-fn any_element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (&tag, rest) = bytes.split_first()?;
-    let (&first, rest) = rest.split_first()?;
-    let (length, rest) = match first {
-        0..=0x7f => (usize::from(first), rest),
-        // A certificate has at most 16 MiB: three bytes of length.
-        0x81..=0x83 => {
-            let (digits, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
-            (digits.iter().fold(0, |length, digit| length << 8 | usize::from(*digit)), rest)
-        }
-        _ => return None,
-    };
-    let (content, rest) = rest.split_at_checked(length)?;
-    Some((tag, content, rest))
+pub(crate) fn ends(certificate: &[u8]) -> Option<Timestamp> {
+    let certificate = x509_cert::Certificate::from_der(certificate).ok()?;
+    let ends = certificate.tbs_certificate().validity().not_after.to_unix_duration();
+    Some(Timestamp::from_micros(i64::try_from(ends.as_micros()).ok()?))
 }
 
 #[cfg(test)]

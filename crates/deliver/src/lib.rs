@@ -11,6 +11,7 @@ mod client;
 mod content;
 mod exchange;
 mod form;
+mod greet;
 mod headers;
 mod job;
 mod kept;
@@ -35,6 +36,7 @@ pub use classify::{Class, Outcome, RETRY_AFTER_CAP, classify};
 pub use client::{Client, ClientError, Clock, Config as ClientConfig, Transport};
 pub use content::Content;
 pub use exchange::{Answer, Exchange, Failure, FailureKind, KEPT_BODY_BYTES, Phase};
+pub use greet::{GreetError, greet};
 pub use headers::{AGENT, HeaderError, check_header, headers};
 pub use job::Job;
 pub use lane::{

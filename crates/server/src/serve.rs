@@ -221,16 +221,27 @@ async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
     bound.with_context(|| format!("listen on {address} ({key}): set another address, or stop what uses it"))
 }
 
-fn lanes(
+/// The roots trusted beside the platform's.
+///
+/// # Errors
+/// A file that cannot be read, or holds no certificate.
+pub(crate) fn extra_roots(
     delivery: &Delivery,
-    metrics: &Metrics,
-) -> anyhow::Result<(Lanes, tokio::sync::mpsc::Receiver<ringpost_deliver::Report>)> {
+) -> anyhow::Result<Vec<rustls::pki_types::CertificateDer<'static>>> {
     let mut extra_roots = Vec::new();
     for path in &delivery.extra_roots {
         let pem = std::fs::read(path).with_context(|| format!("read roots from {}", path.display()))?;
         extra_roots
             .extend(roots_from_pem(&pem).with_context(|| format!("read roots from {}", path.display()))?);
     }
+    Ok(extra_roots)
+}
+
+fn lanes(
+    delivery: &Delivery,
+    metrics: &Metrics,
+) -> anyhow::Result<(Lanes, tokio::sync::mpsc::Receiver<ringpost_deliver::Report>)> {
+    let extra_roots = extra_roots(delivery)?;
     let client = ClientConfig {
         deadline: delivery.deadline,
         read_body_bytes: delivery.max_response.as_usize(),

@@ -18,6 +18,7 @@ use crate::samples;
 
 mod certificate;
 mod failing;
+mod greeted;
 mod oauth;
 mod proxy;
 mod receiver;

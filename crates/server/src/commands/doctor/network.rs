@@ -3,14 +3,18 @@
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
-use ringpost_deliver::{AddressRules, Lookup, SystemLookup};
+use ringpost_deliver::{AddressRules, Lookup, SystemLookup, greet};
 use url::{Host, Url};
 
 use super::finding::Finding;
+use crate::clock;
 use crate::config::Config;
+use crate::serve::extra_roots;
 
 /// As long as a delivery has for all of it.
 const DEADLINE: Duration = Duration::from_secs(10);
+/// Days before a certificate ends from which on it is worth a word.
+const SOON: i64 = 14;
 /// Origins that are busy to their bound at the same time: seldom more than a few.
 const ORIGINS: usize = 4;
 /// Files of the store, the journal, and the system.
@@ -60,7 +64,7 @@ fn open_files(limit: Option<u64>, config: &Config) -> Finding {
     Finding::warning("open files", format!("at most {limit}, and busy days need {needed}"), todo)
 }
 
-/// Looks one receiver up, applies the address rules, and connects. Nothing is sent.
+/// Looks one receiver up, applies the address rules, connects and looks at its certificate. Nothing is sent.
 pub(super) async fn receiver(name: &str, url: &str, config: &Config, lookup: &SystemLookup) -> Finding {
     let Ok(url) = url.parse::<Url>() else {
         return Finding::problem(
@@ -109,6 +113,10 @@ pub(super) async fn receiver(name: &str, url: &str, config: &Config, lookup: &Sy
         tokio::time::timeout(DEADLINE, tokio::net::TcpStream::connect((addresses[0], port))).await;
     let todo = "it may be down; what is for it waits. Look at the way out of this network";
     match connected {
+        Ok(Ok(_)) if url.scheme() == "https" => {
+            let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+            certificate(&shown, host, (addresses[0], port).into(), config).await
+        }
         Ok(Ok(_)) => {
             let all = began.elapsed().as_millis();
             Finding::ok(
@@ -119,6 +127,36 @@ pub(super) async fn receiver(name: &str, url: &str, config: &Config, lookup: &Sy
         Ok(Err(error)) => Finding::warning("receiver", format!("{shown}: {error}"), todo),
         Err(_) => Finding::warning("receiver", format!("{shown}: no connection within 10 s"), todo),
     }
+}
+
+/// Agrees on TLS as a delivery does, and says when the receiver's certificate ends.
+async fn certificate(shown: &str, host: &str, address: SocketAddr, config: &Config) -> Finding {
+    let roots = match extra_roots(&config.delivery) {
+        Ok(roots) => roots,
+        Err(error) => {
+            return Finding::problem("delivery.extra_roots", format!("{error:#}"), "correct the path");
+        }
+    };
+    let ends = match tokio::time::timeout(DEADLINE, greet(host, address, roots)).await {
+        Ok(Ok(ends)) => ends,
+        Ok(Err(error)) => {
+            let text = format!("{shown}: {:#}", anyhow::Error::new(error));
+            let todo =
+                "its owner has to renew or correct it; a root of your own goes into delivery.extra_roots";
+            return Finding::problem("certificate", text, todo);
+        }
+        Err(_) => {
+            let todo = "what is for it waits until it answers again";
+            return Finding::warning("certificate", format!("{shown}: no TLS within 10 s"), todo);
+        }
+    };
+    let Some(ends) = ends else { return Finding::ok("certificate", format!("{shown}: trusted")) };
+    let days = (ends.seconds() - clock::now().seconds()) / 86_400;
+    let text = format!("{shown}: trusted, ends in {days} days");
+    if days < SOON {
+        return Finding::warning("certificate", text, "tell its owner: deliveries fail from then on");
+    }
+    Finding::ok("certificate", text)
 }
 
 #[cfg(test)]
