@@ -14,6 +14,7 @@ mod lag;
 mod plan;
 mod recent;
 mod retention;
+mod rows;
 mod worker;
 
 use std::fs::File;

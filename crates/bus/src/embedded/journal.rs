@@ -3,30 +3,21 @@
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
-use bytes::Bytes;
 use sqlx::sqlite::SqliteConnection;
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+use sqlx::{ConnectOptions, Connection};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
 
 use crate::{Error, Offset, Partition};
 
 use super::job::{Done, Job};
 use super::plan::Plan;
-use super::{Shared, file};
+use super::{Shared, file, rows};
 
 /// Bytes of one transaction: what waits beyond this waits for the next, so that no answer takes long.
 const TRANSACTION_BYTES: usize = 16 << 20;
 /// Jobs of one transaction, for the same reason.
 const TRANSACTION_JOBS: usize = 2_048;
-/// Rows of one statement.
-const ROWS: usize = 32;
-
-/// From the begin of one transaction to that of the next, at least: where many small things come one by one, some of
-/// them share one. What comes after a rest does not wait.
-const PACE: Duration = Duration::from_millis(2);
 
 /// The writer of an embedded log.
 pub struct Journal {
@@ -61,12 +52,7 @@ impl Journal {
     /// Writes until the last handle and worker is gone. What was taken in by then is written.
     pub async fn run(mut self) {
         let mut group = Vec::new();
-        let mut begun: Option<Instant> = None;
         while self.jobs.recv_many(&mut group, 1).await > 0 {
-            if let Some(begun) = begun {
-                sleep_until(begun + PACE).await;
-            }
-            begun = Some(Instant::now());
             self.gather(&mut group);
             self.write(std::mem::take(&mut group)).await;
         }
@@ -180,10 +166,10 @@ impl Journal {
         let connection = self.connection.as_mut().expect("it was opened before the plan was made");
         let ids = &self.shared.ids;
         let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-        write_chunks(&mut transaction, ids, plan).await?;
-        write_positions(&mut transaction, ids, plan).await?;
-        write_state(&mut transaction, ids, plan).await?;
-        write_drops(&mut transaction, ids, plan).await?;
+        rows::write_chunks(&mut transaction, ids, plan).await?;
+        rows::write_positions(&mut transaction, ids, plan).await?;
+        rows::write_state(&mut transaction, ids, plan).await?;
+        rows::write_drops(&mut transaction, ids, plan).await?;
         transaction.commit().await
     }
 
@@ -216,93 +202,6 @@ impl Answer {
             Self::Drop(done, _) => _ = done.send(Err(error)),
         }
     }
-}
-
-async fn write_chunks(to: &mut SqliteConnection, ids: &[i64], plan: &Plan) -> sqlx::Result<()> {
-    for chunks in plan.chunks.chunks(ROWS) {
-        let places = places("(?, ?, ?, ?, ?, ?)", chunks.len());
-        let sql = format!("INSERT INTO chunks (topic, partition, base, count, newest, body) VALUES {places}");
-        // Made of constants and a count only, here and below.
-        let mut query = sqlx::query(AssertSqlSafe(sql));
-        for chunk in chunks {
-            query = query.bind(ids[chunk.topic]).bind(chunk.partition).bind(chunk.base as i64);
-            query = query.bind(chunk.count as i64).bind(chunk.newest).bind(chunk.body.as_slice());
-        }
-        query.execute(&mut *to).await?;
-    }
-    Ok(())
-}
-
-async fn write_positions(to: &mut SqliteConnection, ids: &[i64], plan: &Plan) -> sqlx::Result<()> {
-    let positions: Vec<_> = plan.positions.iter().collect();
-    for positions in positions.chunks(ROWS) {
-        let places = places("(?, ?, ?, ?)", positions.len());
-        let sql = format!(
-            "INSERT INTO positions (consumer, topic, partition, next) VALUES {places}
-            ON CONFLICT DO UPDATE SET next = excluded.next"
-        );
-        let mut query = sqlx::query(AssertSqlSafe(sql));
-        for ((group, topic, partition), next) in positions {
-            query = query.bind(group.as_ref()).bind(ids[*topic]).bind(partition).bind(**next as i64);
-        }
-        query.execute(&mut *to).await?;
-    }
-    Ok(())
-}
-
-async fn write_state(to: &mut SqliteConnection, ids: &[i64], plan: &mut Plan) -> sqlx::Result<()> {
-    let (mut kept, mut gone) = (Vec::new(), Vec::new());
-    for ((topic, partition, key), value) in plan.state.drain() {
-        match value {
-            Some(value) => kept.push((ids[topic], partition, key, value)),
-            None => gone.push((ids[topic], partition, key)),
-        }
-    }
-    // Rows go in the order of the table: neighbours share a page.
-    kept.sort_unstable();
-    for rows in kept.chunks(ROWS) {
-        let places = places("(?, ?, ?, ?)", rows.len());
-        let sql = format!(
-            "INSERT INTO state (topic, partition, key, value) VALUES {places}
-            ON CONFLICT DO UPDATE SET value = excluded.value"
-        );
-        let mut query = sqlx::query(AssertSqlSafe(sql));
-        for (topic, partition, key, value) in rows {
-            query = query.bind(*topic).bind(*partition).bind(key.as_ref()).bind(value.as_ref());
-        }
-        query.execute(&mut *to).await?;
-    }
-    gone.sort_unstable();
-    let is_same = |one: &(i64, u32, Bytes), next: &(i64, u32, Bytes)| (one.0, one.1) == (next.0, next.1);
-    for rows in gone.chunk_by(is_same).flat_map(|rows| rows.chunks(ROWS)) {
-        // Not a list of rows: the database would look at every row of the table for it.
-        let places = places("?", rows.len());
-        let sql = format!("DELETE FROM state WHERE topic = ? AND partition = ? AND key IN ({places})");
-        let mut query = sqlx::query(AssertSqlSafe(sql)).bind(rows[0].0).bind(rows[0].1);
-        for (_, _, key) in rows {
-            query = query.bind(key.as_ref());
-        }
-        query.execute(&mut *to).await?;
-    }
-    Ok(())
-}
-
-/// Places for the values of so many rows.
-fn places(row: &str, rows: usize) -> String {
-    vec![row; rows].join(", ")
-}
-
-async fn write_drops(to: &mut SqliteConnection, ids: &[i64], plan: &Plan) -> sqlx::Result<()> {
-    let start = "INSERT INTO starts (topic, partition, start) VALUES (?, ?, ?)
-        ON CONFLICT DO UPDATE SET start = max(start, excluded.start)";
-    for step in &plan.drops {
-        let before = step.before as i64;
-        let delete = sqlx::query("DELETE FROM chunks WHERE topic = ? AND partition = ? AND base < ?");
-        delete.bind(ids[step.topic]).bind(step.partition).bind(before).execute(&mut *to).await?;
-        let query = sqlx::query(start).bind(ids[step.topic]).bind(step.partition);
-        query.bind(before).execute(&mut *to).await?;
-    }
-    Ok(())
 }
 
 /// A full disk is told apart: there, a person has to do something.
