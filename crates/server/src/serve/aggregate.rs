@@ -32,6 +32,8 @@ use crate::topics::CDRS;
 const PATIENCE: Duration = Duration::from_millis(200);
 /// The shortest wait: a due time that is now or past needs no spin.
 const SHORTEST_PATIENCE: Duration = Duration::from_millis(1);
+/// Records of one commit, beyond which no further batch is added to it: what is read first waits for the last.
+const GATHERED: usize = 2_000;
 /// Wait after a disk error before the same commit is tried again.
 const AFTER_ERROR: Duration = Duration::from_millis(500);
 
@@ -79,11 +81,32 @@ impl<W: Worker, S: Ledger> Aggregate<W, S> {
                 }
                 Err(error) => return Err(error).context("read legs"),
             };
-            let Effects { commit, dead_letters } = core.handle_event(event, (self.clock)())?;
+            let Effects { commit, dead_letters } = self.gather(&mut core, event).await?;
             self.dead_letters.keep(&dead_letters).await;
             self.commit(commit).await?;
             core.count(&self.metrics);
             self.readiness.aggregate.store(core.is_assigned(), Ordering::Release);
+        }
+    }
+
+    /// Handles an event, and what can be read without waiting: all partitions share a commit, and so a sync of the
+    /// disk.
+    async fn gather(&mut self, core: &mut Core, first: Event) -> anyhow::Result<Effects> {
+        let mut effects = Effects::default();
+        let (mut event, mut records) = (first, 0);
+        loop {
+            // There is nothing more to read; or what is to be given up has to be committed before the next look.
+            let is_last = matches!(event, Event::Idle(_) | Event::Revoked(_));
+            if let Event::Records(batch) = &event {
+                records += batch.messages.len();
+            }
+            core.handle_event(event, (self.clock)(), &mut effects)?;
+            if is_last || records >= GATHERED {
+                return Ok(effects);
+            }
+            // An error comes again at the next look, when what is here is safe.
+            let Ok(next) = self.worker.next(Duration::ZERO).await else { return Ok(effects) };
+            event = next;
         }
     }
 
@@ -155,16 +178,15 @@ impl Core {
         Duration::from_micros(left).clamp(SHORTEST_PATIENCE, PATIENCE)
     }
 
-    fn handle_event(&mut self, event: Event, wall: Timestamp) -> anyhow::Result<Effects> {
-        let mut effects = Effects::default();
+    fn handle_event(&mut self, event: Event, wall: Timestamp, effects: &mut Effects) -> anyhow::Result<()> {
         match event {
             Event::Assigned(assignment) => self.assign(assignment)?,
-            Event::Records(batch) => self.handle_records(&batch, wall, &mut effects)?,
-            Event::Idle(now) => self.handle_end(now, |_| true, &mut effects)?,
-            Event::AtEnd(now, at) => self.handle_end(now, |one| at.contains(&one), &mut effects)?,
+            Event::Records(batch) => self.handle_records(&batch, wall, effects)?,
+            Event::Idle(now) => self.handle_end(now, |_| true, effects)?,
+            Event::AtEnd(now, at) => self.handle_end(now, |one| at.contains(&one), effects)?,
             Event::Revoked(partitions) => self.revoke(&partitions),
         }
-        Ok(effects)
+        Ok(())
     }
 
     fn assign(&mut self, assignment: Assignment) -> anyhow::Result<()> {
