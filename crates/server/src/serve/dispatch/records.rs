@@ -41,6 +41,7 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
             }
             Event::Revoked(partitions) => {
                 self.flush(state).await?;
+                self.commit(state).await?;
                 for partition in partitions {
                     state.partitions.remove(&partition);
                     state.fresh.retain(|_, place| place.partition != partition);
