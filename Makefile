@@ -41,4 +41,4 @@ fuzz: setup ## hostile input, SECONDS_EACH=15 for each target
 
 bench: build ## figures of the crates and of the whole (docs/performance.md)
 	$(CARGO) bench --locked -p ringpost-session -p ringpost-trigger -p ringpost-deliver -p ringpost-store -p ringpost-bus
-	scripts/bench-pipeline
+	$(CARGO) bench --locked -p ringpost --bench pipeline
