@@ -6,9 +6,7 @@ use std::fs::OpenOptions;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use crate::harness::{
-    COMPANY, Done, Home, QUICK, Receiver, Reply, Request, eventually, lost_call, session_of,
-};
+use crate::harness::{COMPANY, Home, QUICK, Receiver, Reply, Request, eventually, lost_call, session_of};
 
 const CALLS: usize = 40;
 
@@ -90,12 +88,17 @@ async fn starts_with_everything(home: &Home, receiver: &Receiver, name: &str) {
     }
 }
 
-/// It ends by itself, and says that this file is the matter, and this.
-fn does_not_start(home: &Home, file: &str, advice: &str) {
-    let done: Done = home.run(&["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
-    assert_eq!(done.code, Some(1), "{file}: {}", done.stderr);
-    assert!(done.stderr.contains(file) && done.stderr.contains(advice), "{file}, {advice}: {}", done.stderr);
-    assert!(!done.stderr.contains("panicked"), "{}", done.stderr);
+/// It ends by itself, and says that this file is the matter, and this; returns all that it says.
+async fn does_not_start(home: &Home, file: &str, advice: &str) -> String {
+    match home.start().up_or_ended().await {
+        Ok(serve) => panic!("it is up though {file} is damaged:\n{}", serve.log().join("\n")),
+        Err((code, told)) => {
+            assert_eq!(code, Some(1), "{file}: {told}");
+            assert!(told.contains(file) && told.contains(advice), "{file}, {advice}: {told}");
+            assert!(!told.contains("panicked"), "{told}");
+            told
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -120,10 +123,9 @@ async fn what_a_crash_leaves_at_the_end_of_a_log_costs_nothing_and_rot_before_it
         let rotten = copy(&home);
         let path = rotten.data().join(log);
         overwrite(&path, length(&path) / 3, b"rotten");
-        does_not_start(&rotten, log, "is damaged at byte");
-        does_not_start(&rotten, log, "restore it from a backup");
+        does_not_start(&rotten, log, "is damaged at byte").await;
         // The way on that is offered works, for who has no backup.
-        let told = rotten.run(&["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]).stderr;
+        let told = does_not_start(&rotten, log, "restore it from a backup").await;
         let at = told.split_once("truncate -s ").and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
         shorten(&path, at.expect("it says where"));
         rotten.serve().await.stop().await;
@@ -140,18 +142,19 @@ async fn a_file_that_is_cut_overwritten_empty_or_gone_is_named_with_what_to_do()
             how(damaged.data().join(file));
             damaged
         };
-        does_not_start(&damaged(&|path| shorten(&path, 5_000)), file, "is damaged");
-        does_not_start(&damaged(&|path| overwrite(&path, 0, &[0x5a; 4_096])), file, "is damaged");
-        does_not_start(&damaged(&|path| shorten(&path, 0)), file, "restore the folder from a backup");
+        does_not_start(&damaged(&|path| shorten(&path, 5_000)), file, "is damaged").await;
+        does_not_start(&damaged(&|path| overwrite(&path, 0, &[0x5a; 4_096])), file, "is damaged").await;
+        does_not_start(&damaged(&|path| shorten(&path, 0)), file, "restore the folder from a backup").await;
         does_not_start(
             &damaged(&|path| std::fs::remove_file(path).unwrap()),
             file,
             "restore the folder from a backup",
-        );
+        )
+        .await;
     }
     let keyless = copy(&home);
     std::fs::remove_file(keyless.data().join("secret.key")).unwrap();
-    does_not_start(&keyless, "secret.key", "copy the key back");
+    does_not_start(&keyless, "secret.key", "copy the key back").await;
     assert!(!keyless.data().join("secret.key").exists(), "a new key was made, which opens nothing");
 
     // Rot in the middle of a file is met when it is read: then it is told, and nothing panics.
@@ -177,7 +180,7 @@ async fn a_file_that_is_cut_overwritten_empty_or_gone_is_named_with_what_to_do()
                 );
                 assert!(!serve.log().iter().any(|line| line.contains("panicked")), "{:#?}", serve.log());
             }
-            Err(log) => assert!(log.contains("damaged") && !log.contains("panicked"), "{file}: {log}"),
+            Err((_, log)) => assert!(log.contains("damaged") && !log.contains("panicked"), "{file}: {log}"),
         }
     }
 }

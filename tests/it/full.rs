@@ -142,6 +142,12 @@ async fn a_full_store_refuses_what_it_would_have_to_keep_and_forgets_no_call() {
         serve.accept("k1", lost_call(leg).to_string()).await;
         accepted.insert(session_of(leg));
     }
+    // They are on record nowhere else yet: the write that failed is made again, on whatever the failure left behind.
+    eventually("the second write to fail", async || {
+        let fails = |line: &&String| line.contains("write of deliveries failed");
+        (serve.log().iter().filter(fails).count() >= 2).then_some(())
+    })
+    .await;
     give_room(&serve);
     goes_on(&serve, &receiver, accepted).await;
     stops_well(serve).await;

@@ -63,15 +63,15 @@ impl Starting {
         serve
     }
 
-    /// Until it has ports, ready or not, or has ended: then what it said.
-    pub(crate) async fn up_or_ended(mut self) -> Result<Serve, String> {
+    /// Until it has ports, ready or not, or has ended: then its exit code and what it said.
+    pub(crate) async fn up_or_ended(mut self) -> Result<Serve, (Option<i32>, String)> {
         let find = |lines: &Vec<String>| lines.iter().find(|line| line.contains(UP)).cloned();
         let waited = timeout(TIMEOUT, self.log.wait_for(|lines| find(lines).is_some())).await;
         let is_up = waited.expect("it is up or ends").is_ok();
         let lines = self.log.borrow().clone();
         match find(&lines).filter(|_| is_up) {
             Some(up) => Ok(self.serve(&up)),
-            None => Err(lines.join("\n")),
+            None => Err((self.child.wait().expect("it has ended").code(), lines.join("\n"))),
         }
     }
 
