@@ -34,6 +34,8 @@ const PATIENCE: Duration = Duration::from_millis(200);
 const SHORTEST_PATIENCE: Duration = Duration::from_millis(1);
 /// Records of one commit, beyond which no further batch is added to it: what is read first waits for the last.
 const GATHERED: usize = 2_000;
+/// Bytes of their records: the same bound where these are large.
+const GATHERED_BYTES: usize = 8 << 20;
 /// Wait after a disk error before the same commit is tried again.
 const AFTER_ERROR: Duration = Duration::from_millis(500);
 
@@ -93,15 +95,16 @@ impl<W: Worker, S: Ledger> Aggregate<W, S> {
     /// disk.
     async fn gather(&mut self, core: &mut Core, first: Event) -> anyhow::Result<Effects> {
         let mut effects = Effects::default();
-        let (mut event, mut records) = (first, 0);
+        let (mut event, mut records, mut bytes) = (first, 0, 0);
         loop {
             // There is nothing more to read; or what is to be given up has to be committed before the next look.
             let is_last = matches!(event, Event::Idle(_) | Event::Revoked(_));
             if let Event::Records(batch) = &event {
                 records += batch.messages.len();
+                bytes += batch.messages.iter().map(|message| message.value.len()).sum::<usize>();
             }
             core.handle_event(event, (self.clock)(), &mut effects)?;
-            if is_last || records >= GATHERED {
+            if is_last || records >= GATHERED || bytes >= GATHERED_BYTES {
                 return Ok(effects);
             }
             // An error comes again at the next look, when what is here is safe.
