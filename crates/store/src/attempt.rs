@@ -1,5 +1,6 @@
 //! The log: one row for each request that was made.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use ringpost_model::{AttemptId, Delivery, DeliveryId, SessionId, TenantId, Text, Timestamp, TriggerId};
@@ -187,6 +188,28 @@ impl Store {
             failed += query.fetch_one(&database.readers).await.map_err(doing_on(WHAT, day))? as u64;
         }
         Ok(failed)
+    }
+
+    /// Which of these deliveries have an attempt that delivered them, in the log of this time and after.
+    pub(crate) async fn delivered_since(
+        &self,
+        deliveries: &[Delivery],
+        since: Timestamp,
+    ) -> Result<HashSet<DeliveryId>, Error> {
+        const WHAT: &str = "look up which deliveries were delivered";
+        let mut delivered = HashSet::new();
+        for day in self.inner.days.list(WHAT)?.into_iter().rev().take_while(|day| day.end() > since) {
+            let Some(database) = self.inner.days.find(WHAT, day).await? else { continue };
+            for some in deliveries.chunks(500) {
+                let mut query =
+                    QueryBuilder::<Sqlite>::new("SELECT delivery FROM attempts WHERE ok = 1 AND ");
+                push_in(&mut query, "session", some.iter().map(|delivery| delivery.session.0));
+                for row in query.build().fetch_all(&database.readers).await.map_err(doing_on(WHAT, day))? {
+                    delivered.insert(DeliveryId(row.uuid("delivery").map_err(doing_on(WHAT, day))?));
+                }
+            }
+        }
+        Ok(delivered)
     }
 
     /// Attempts and endings of days: which of these deliveries are over, as far as the log knows.

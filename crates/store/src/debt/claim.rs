@@ -1,6 +1,8 @@
 //! Who gets what is owed: claims of a lane, the probe of one whose receiver is down, a last try after too long a
 //! wait. A claim is a lease.
 
+use std::collections::HashSet;
+
 use ringpost_model::{DeliveryId, LaneId, Timestamp};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{QueryBuilder, Row};
@@ -12,6 +14,9 @@ use crate::store::Store;
 
 /// Debts looked at for one probe: more than stand in a row that a newer revision has overtaken.
 const PROBED: i64 = 16;
+
+/// A lease is a try and some seconds; an hour is longer than any, in microseconds.
+const LONGEST_LEASE: i64 = 3_600_000_000;
 
 /// What can be claimed of a lane. Whether a newer revision is owed is asked along with it.
 macro_rules! claimable {
@@ -159,7 +164,7 @@ impl Store {
     }
 
     /// Leases up to so many of these rows. What a newer revision has overtaken ends; what cannot be read is set
-    /// aside.
+    /// aside; what the log knows as delivered is over.
     async fn lease(
         &self,
         what: &'static str,
@@ -169,6 +174,7 @@ impl Store {
         (owner, now, until): (&str, Timestamp, Timestamp),
     ) -> Result<Vec<Debt>, Error> {
         let (mut claimed, mut superseded, mut leased) = (Vec::new(), Vec::new(), Vec::<i64>::new());
+        let delivered = self.delivered(rows).await?;
         for row in rows {
             let seq = row.try_get("seq").map_err(doing(what))?;
             let debt = match super::read(row) {
@@ -178,7 +184,9 @@ impl Store {
                     continue;
                 }
             };
-            if row.try_get("overtaken").map_err(doing(what))? {
+            if delivered.contains(&debt.delivery.id) {
+                delete(write, &debt.delivery, owner, now).await.map_err(doing(what))?;
+            } else if row.try_get("overtaken").map_err(doing(what))? {
                 superseded.push(strand::superseded(debt.delivery, now));
             } else if claimed.len() < most {
                 leased.push(seq);
@@ -199,6 +207,20 @@ impl Store {
             delete(write, &ended.delivery, owner, now).await.map_err(doing(what))?;
         }
         Ok(claimed)
+    }
+
+    /// Of the rows whose sender has not said what came of them, those that the log knows as delivered: it died between
+    /// the two commits of `settle`, and the log is the first.
+    async fn delivered(&self, rows: &[SqliteRow]) -> Result<HashSet<DeliveryId>, Error> {
+        let was_leased =
+            |row: &&SqliteRow| matches!(row.try_get::<Option<&str>, _>("lease_owner"), Ok(Some(_)));
+        let debts: Vec<Debt> =
+            rows.iter().filter(was_leased).filter_map(|row| super::read(row).ok()).collect();
+        let Some(since) = debts.iter().filter_map(|debt| debt.leased_until).min() else {
+            return Ok(HashSet::new());
+        };
+        let deliveries: Vec<_> = debts.into_iter().map(|debt| debt.delivery).collect();
+        self.delivered_since(&deliveries, since.plus_micros(-LONGEST_LEASE)).await
     }
 
     /// Makes leases of `owner` last until then. Returns how many were still its own.

@@ -111,6 +111,28 @@ fn spent(delivery: ringpost_model::Delivery) -> LaneWord {
     LaneWord::Spent { debt: Box::new(debt(delivery, at(5))), at: at(5) }
 }
 
+/// A debt's try that delivered is on record before its debt is gone: who takes the debt up after the kill sees that, and
+/// the receiver is not told again.
+#[tokio::test]
+async fn a_kill_before_a_delivered_debt_is_gone_sends_it_no_more() {
+    let bench = Bench::new();
+    let store = with_triggers(&bench).await;
+    settle_debts(&store, vec![debt(delivery(1, 1, 1), at(0)), debt(delivery(1, 2, 1), at(0))], at(0)).await;
+    let of = store.debts(&DebtFilter::default(), 9).await.unwrap().found.remove(0).lane;
+    assert_eq!(store.claim(of, "me", at(1), 9, at(20)).await.unwrap().len(), 2);
+    let batch = Batch {
+        attempts: vec![attempt(&delivery(1, 1, 1), at(2), 1)],
+        ended: vec![ended(delivery(1, 1, 1), Ending::Delivered, at(3))],
+        ..Batch::default()
+    };
+    let between = Between::of(&bench, store, &batch).await;
+    let store = between.open().await;
+    let claimed = store.claim(of, "you", at(30), 9, at(50)).await.unwrap();
+    let claimed: Vec<_> = claimed.iter().map(|debt| debt.delivery.id).collect();
+    assert_eq!(claimed, [delivery(1, 2, 1).id], "the other one may not have got there");
+    assert_eq!(store.debts(&DebtFilter::default(), 9).await.unwrap().len(), 1);
+}
+
 /// What was owed stays owed: its failure is on record, and its next try tells the rest. What nobody had owed is over,
 /// on record as failed.
 #[tokio::test]
