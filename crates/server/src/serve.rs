@@ -51,6 +51,9 @@ pub use intake::LogIntake;
 use mail::Mail;
 use parts::Parts;
 
+/// Jobs that wait in one lane. A receiver that answers within milliseconds gets through so many in less than
+/// `handoff`; what waits longer is owed anyway. Half of what dispatch has in flight: one tenant never fills it alone.
+const LANE_QUEUE: usize = 1_024;
 /// On top of deadline and hand-over: a lease is always longer than a try (triggers-and-delivery.md 4).
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
 
@@ -258,6 +261,7 @@ fn lanes(
         handoff: delivery.handoff,
         lease: delivery.deadline + LEASE_MARGIN,
         max_hold: delivery.max_hold,
+        queue: LANE_QUEUE,
         ..LaneConfig::default()
     };
     let capacity = i64::try_from(lane.jobs).unwrap_or(i64::MAX);
