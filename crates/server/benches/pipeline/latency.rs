@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crate::calls::{self, LEGS};
 use crate::figures::{Spread, now_micros, tell};
 use crate::installation::{Installation, SETTLE_MS};
+use crate::limits::Probe;
 use crate::receiver::Receiver;
 use crate::sender::Pool;
 
@@ -33,15 +34,18 @@ pub(crate) async fn rest() {
 pub(crate) async fn idle() {
     const CALLS: usize = 40;
     let run = Run::start(CALLS, urls).await;
+    let (mut probe, mut syncs) = (Probe::new(), Vec::new());
     for call in 0..CALLS {
         // Not in step with any timer of the server.
         tokio::time::sleep(Duration::from_millis(150 + (call as u64 * 37) % 100)).await;
         run.call(call, call % TENANTS).await;
         run.receiver.until(call + 1).await;
+        syncs.push(probe.sync());
     }
     let (latency, taken) = run.spreads(0, CALLS);
     tell("idle: last leg to request, settle aside", &latency.text());
     tell("  … last leg to its 202", &taken.text());
+    tell("  … one write and sync of the disk, between the calls", &Spread::of(syncs).text());
 }
 
 /// At a steady rate.

@@ -36,15 +36,30 @@ pub(crate) fn client() -> reqwest::Client {
 
 /// One write of the size of a leg, and its sync, one after the other.
 fn disk() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let mut file = File::create(folder.path().join("probe")).expect("a file");
-    let mut sync = || {
-        let begun = Instant::now();
-        file.write_all(&[7; 1_000]).and_then(|()| file.sync_data()).expect("the disk takes it");
-        begun.elapsed().as_secs_f64() * 1_000.0
-    };
-    let spread = Spread::of((0..500).map(|_| sync()).collect());
+    let mut probe = Probe::new();
+    let spread = Spread::of((0..500).map(|_| probe.sync()).collect());
     tell("limit: one write and sync of the disk", &spread.text());
+}
+
+/// A file beside the installations, to see what their disk takes for a sync.
+pub(crate) struct Probe {
+    file: File,
+    _folder: tempfile::TempDir,
+}
+
+impl Probe {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = File::create(folder.path().join("probe")).expect("a file");
+        Self { file, _folder: folder }
+    }
+
+    /// Writes and syncs; says how many milliseconds that took.
+    pub(crate) fn sync(&mut self) -> f64 {
+        let begun = Instant::now();
+        self.file.write_all(&[7; 1_000]).and_then(|()| self.file.sync_data()).expect("the disk takes it");
+        begun.elapsed().as_secs_f64() * 1_000.0
+    }
 }
 
 /// The same legs into the journal alone, durable, without HTTP, sessions or deliveries.
