@@ -17,5 +17,6 @@ mod migration;
 mod notices;
 mod order;
 mod prepare;
+mod rates;
 mod sessions;
 mod spent;
