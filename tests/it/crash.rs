@@ -79,6 +79,10 @@ async fn fifty_crashes_at_any_moment_lose_no_call_double_none_and_repeat_only_wh
         // Some lives are longer: what is answered then has to be on the disk at the end.
         let pause =
             if kill % 10 == 0 { random.random_range(1_000..3_000) } else { random.random_range(0..80) };
+        if kill % 10 == 0 {
+            // The traffic is for all of the lives.
+            sending.to(None);
+        }
         tokio::time::sleep(Duration::from_millis(pause)).await;
         cut_off += receiver.in_flight();
         lives.push(Life { began, killed: Instant::now() });

@@ -45,26 +45,32 @@ async fn stopped(receiver: &Receiver) -> Home {
 /// Another installation with a copy of its files.
 fn copy(home: &Home) -> Home {
     let other = Home::new(QUICK);
-    std::fs::create_dir(other.data()).unwrap();
-    for entry in std::fs::read_dir(home.data()).unwrap() {
-        let path = entry.unwrap().path();
-        std::fs::copy(&path, other.data().join(path.file_name().unwrap())).unwrap();
+    std::fs::create_dir(other.data()).expect("a file of a temporary folder");
+    for entry in std::fs::read_dir(home.data()).expect("a file of a temporary folder") {
+        let path = entry.expect("a file of a temporary folder").path();
+        std::fs::copy(&path, other.data().join(path.file_name().expect("a file of a temporary folder")))
+            .expect("a file of a temporary folder");
     }
     other
 }
 
 fn overwrite(path: &Path, at: u64, bytes: &[u8]) {
-    let mut file = OpenOptions::new().write(true).open(path).unwrap();
-    file.seek(SeekFrom::Start(at)).unwrap();
-    file.write_all(bytes).unwrap();
+    let mut file = OpenOptions::new().write(true).open(path).expect("a file of a temporary folder");
+    file.seek(SeekFrom::Start(at)).expect("a file of a temporary folder");
+    file.write_all(bytes).expect("a file of a temporary folder");
 }
 
 fn length(path: &Path) -> u64 {
-    path.metadata().unwrap().len()
+    path.metadata().expect("a file of a temporary folder").len()
 }
 
 fn shorten(path: &Path, to: u64) {
-    OpenOptions::new().write(true).open(path).unwrap().set_len(to).unwrap();
+    OpenOptions::new()
+        .write(true)
+        .open(path)
+        .expect("a file of a temporary folder")
+        .set_len(to)
+        .expect("a file of a temporary folder");
 }
 
 /// It starts, takes a call, tells it, and has lost none before.

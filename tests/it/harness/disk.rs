@@ -23,6 +23,10 @@ impl Disk {
         let disk = Self { writes: Arc::clone(&writes), is_over: Arc::clone(&is_over) };
         let mut file = File::create(folder.join("probe")).expect("a file in a temporary folder");
         std::thread::spawn(move || {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "a thread of its own, which measures how long a nap and a write take"
+            )]
             while !is_over.load(Ordering::Relaxed) {
                 let began = Instant::now();
                 std::thread::sleep(PAUSE);
