@@ -50,6 +50,10 @@ pub struct Metrics {
     pub(crate) first_request_delay_seconds: Histogram,
     /// Deliveries owed.
     pub(crate) debts: IntGauge,
+    /// Deliveries that failed, and come back if their receiver turns out to be down.
+    pub(crate) spent: IntGauge,
+    /// Rows of the store that could not be read and were taken out of the way: somebody should look.
+    pub(crate) damaged_rows: IntGauge,
     /// Age of the oldest debt that is due, held ones included, in seconds.
     pub(crate) oldest_due_seconds: IntGauge,
     /// Deliveries that failed because too many waited already.
@@ -109,6 +113,12 @@ impl Metrics {
                 &DELAY_BUCKETS,
             )?,
             debts: make.gauge("deliver_debts", "Deliveries owed.")?,
+            spent: make.gauge(
+                "deliver_spent",
+                "Deliveries that failed, and come back if their receiver turns out to be down.",
+            )?,
+            damaged_rows: make
+                .gauge("store_damaged_rows", "Rows that could not be read and were taken out of the way.")?,
             oldest_due_seconds: make.gauge(
                 "deliver_oldest_due_seconds",
                 "Age of the oldest debt that is due, held ones included.",

@@ -80,6 +80,8 @@ impl Housekeeping {
         }
         if let Ok(stats) = stats {
             self.metrics.debts.set(number(stats.debts));
+            self.metrics.spent.set(number(stats.spent));
+            self.metrics.damaged_rows.set(number(stats.damaged));
             let age = stats.oldest_due.map_or(0, |due| now.seconds() - due.seconds());
             self.metrics.oldest_due_seconds.set(age.max(0));
         }

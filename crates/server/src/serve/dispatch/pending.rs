@@ -61,11 +61,15 @@ impl Pending {
         self.ended.insert(id, ended);
     }
 
-    /// Something about a lane. Of its breaker only the newest state is kept.
+    /// Something about a lane. Of one kind of state of its breaker only the newest is kept; from kind to kind each step
+    /// is, since the store believes no step that it cannot follow.
     pub(crate) fn lane(&mut self, word: LaneWord) {
-        if let LaneWord::Breaker { lane, .. } = &word {
-            let lane = *lane;
-            let is_older = |it: &LaneWord| matches!(it, LaneWord::Breaker { lane: of, .. } if *of == lane);
+        if let LaneWord::Breaker { lane, breaker, .. } = &word {
+            let (lane, kind) = (*lane, std::mem::discriminant(breaker));
+            let is_older = |it: &LaneWord| {
+                matches!(it, LaneWord::Breaker { lane: of, breaker, .. }
+                    if *of == lane && std::mem::discriminant(breaker) == kind)
+            };
             self.lanes.retain(|it| !is_older(it));
         }
         self.lanes.push(word);
@@ -134,7 +138,9 @@ impl Pending {
 
 #[cfg(test)]
 mod tests {
-    use ringpost_model::{Delivery, LaneId, SessionId, TenantId, TenantKey, Timestamp, TriggerId};
+    use ringpost_model::{
+        Breaker, Delivery, LaneId, Run, SessionId, TenantId, TenantKey, Timestamp, TriggerId,
+    };
     use ringpost_store::Ending;
     use uuid::Uuid;
 
@@ -198,5 +204,27 @@ mod tests {
             pending.take().batch.debts.iter().map(|debt| (debt.delivery.rev, debt.tries)).collect();
         assert_eq!(tries, [(1, 1), (2, 0)]);
         assert!(pending.is_empty());
+    }
+
+    fn word(breaker: Breaker) -> LaneWord {
+        LaneWord::Breaker {
+            lane: LaneId(Uuid::nil()),
+            owner: TenantId(Uuid::nil()),
+            shown: "".into(),
+            breaker,
+        }
+    }
+
+    #[test]
+    fn a_lane_that_was_closed_and_fails_again_is_told_step_by_step() {
+        let now = Timestamp::from_micros(1);
+        let open = |wait| Breaker::Open { since: now, probe_at: now, wait, reason: "".into() };
+        let run = Run { failures: 1, since: now, first: delivery(1).id, several: false };
+        let mut pending = Pending::default();
+        for breaker in [open(1), open(2), Breaker::Healthy, Breaker::Failing { run }] {
+            pending.lane(word(breaker));
+        }
+        let told = pending.take().batch.lanes;
+        assert_eq!(told, [word(open(2)), word(Breaker::Healthy), word(Breaker::Failing { run })]);
     }
 }
