@@ -137,6 +137,8 @@ struct State {
 #[derive(Default)]
 struct Owned {
     window: Window,
+    /// A position that is settled and not committed yet.
+    next: Option<u64>,
     /// Records may have been dispatched before a crash: what is settled or owed already is left alone.
     recovering: bool,
 }
@@ -291,24 +293,31 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
         }
     }
 
+    /// Moves the positions past what is settled. A journal that takes none, as when its disk is full, keeps nothing
+    /// else waiting: what is read again after a crash is known as settled.
     async fn commit(&mut self, state: &mut State) -> anyhow::Result<()> {
         state.commit_at = None;
         let mut commit = Commit::default();
         for (partition, owned) in &mut state.partitions {
-            if let Some(next) = owned.window.take_settled() {
-                let position = Position { topic: CDRS.to_owned(), partition: *partition, next: Offset(next) };
-                commit.positions.push(position);
-            }
+            owned.next = owned.window.take_settled().or(owned.next);
+            let position =
+                |next| Position { topic: CDRS.to_owned(), partition: *partition, next: Offset(next) };
+            commit.positions.extend(owned.next.map(position));
         }
-        loop {
-            match self.worker.commit(commit.clone()).await {
-                Ok(()) => return Ok(()),
-                Err(error) if error.is_temporary() => {
-                    warn!(%error, "commit of positions failed, trying again");
-                    tokio::time::sleep(AFTER_ERROR).await;
-                }
-                Err(error) => return Err(error).context("commit positions"),
+        if commit.positions.is_empty() {
+            return Ok(());
+        }
+        match self.worker.commit(commit).await {
+            Ok(()) => {
+                state.partitions.values_mut().for_each(|owned| owned.next = None);
+                Ok(())
             }
+            Err(error) if error.is_temporary() => {
+                warn!(%error, "commit of positions failed, trying again");
+                state.commit_at = Some(Instant::now() + AFTER_ERROR);
+                Ok(())
+            }
+            Err(error) => Err(error).context("commit positions"),
         }
     }
 

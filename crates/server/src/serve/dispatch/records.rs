@@ -13,7 +13,6 @@ use tracing::warn;
 use super::fire::Shot;
 use super::pending::Place;
 use super::{Dispatch, Owned, State, report};
-use crate::serve::window::Window;
 use crate::trigger_cache::TriggerSource;
 
 /// So many later revisions are looked for after a crash; a call is hardly ever corrected twice.
@@ -25,7 +24,7 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
     pub(super) async fn handle_log(&mut self, state: &mut State, event: Event) -> anyhow::Result<()> {
         match event {
             Event::Assigned(assignment) => {
-                let owned = Owned { window: Window::default(), recovering: true };
+                let owned = Owned { recovering: true, ..Owned::default() };
                 state.partitions.insert(assignment.partition, owned);
             }
             Event::Records(batch) => self.handle_records(state, batch).await?,
