@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 CARGO ?= cargo
 
-.PHONY: help setup build demo test verify bench fuzz mutants truth
+.PHONY: sim help setup build demo test verify bench fuzz mutants truth
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,6 +32,9 @@ truth: build ## 100,000 simulated calls through `aggregate` give the records the
 
 mutants: setup ## 20 faults planted in `session`, one at a time: each must be noticed
 	@scripts/mutants
+
+sim: setup ## worlds in which everything goes wrong, SEEDS=100000 START=0; one is shown with all that happens in it
+	$(CARGO) run --release --locked -q -p ringpost-sim --bin sim -- $(or $(START),0) $(if $(filter 1,$(SEEDS)),,$(or $(SEEDS),100000))
 
 fuzz: setup ## hostile input, SECONDS_EACH=15 for each target
 	$(CARGO) run --locked -p ringpost-ingest --example fuzz -- leg $(or $(SECONDS_EACH),15) $(or $(SEED),1)

@@ -100,10 +100,12 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
     pub(super) async fn hand_over(
         &mut self,
         state: &mut State,
-        debts: Vec<Debt>,
+        mut debts: Vec<Debt>,
         now: Timestamp,
         kind: Kind,
     ) -> Result<(), ringpost_store::Error> {
+        // The store was away for longer than a lease: what came of these is known here, and is about to be written.
+        debts.retain(|debt| !state.knows(debt.delivery.id));
         let prepared = match self.store.prepare(&debts).await {
             Ok(prepared) => prepared,
             Err(error) => {
