@@ -12,7 +12,9 @@ mod partitioner;
 mod record;
 
 pub use config::{Clock, Config, Keep, Topic};
-pub use embedded::{Embedded, EmbeddedWorker, Journal, Lag, check_journal, copy_journal, is_in_use, prepare_restored};
+pub use embedded::{
+    Embedded, EmbeddedWorker, Journal, Lag, check_journal, copy_journal, is_in_use, prepare_restored,
+};
 pub use error::{Error, OpenError};
 pub use face::{Event, Log, Subscription, Worker};
 pub use metrics::Metrics;
