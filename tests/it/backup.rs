@@ -134,12 +134,10 @@ async fn a_flipped_byte_is_found_before_anything_is_touched_and_what_was_there_i
     let fresh = Home::new(QUICK);
     let restored = fresh.run(&["restore", text(&into), "--json"]);
     assert_eq!(restored.code, Some(0), "{}", restored.stderr);
-    let mut wanted = 2;
-    for home in [&home, &fresh] {
+    for (wanted, home) in [(2, &home), (3, &fresh)] {
         let serve = home.serve().await;
         serve.accept("k1", lost_call(&format!("two-{}", home.data().display())).to_string()).await;
         receiver.until("the new call", |requests| requests.len() >= wanted).await;
-        wanted += 1;
         serve.stop().await;
     }
 }
