@@ -1,6 +1,8 @@
 //! A thousand worlds, and that each can be seen again.
 
-use ringpost_sim::{Outcome, run, run_many};
+use std::time::Duration;
+
+use ringpost_sim::{Outcome, run, run_down_for_an_hour, run_many};
 
 /// Seeds that failed once. Each is what a user would have met: with the store away for longer than a lease, a call was
 /// sent again that had been delivered (125, 435, 963).
@@ -35,5 +37,18 @@ fn what_went_wrong_once_does_not_again() {
     for seed in KEPT {
         let outcome = run(seed, false);
         assert!(outcome.wrong.is_empty(), "{}", told(&[outcome]));
+    }
+}
+
+/// With one retry, 2 s after the first try, at a thousand calls an hour and at one in ten minutes.
+#[test]
+fn a_receiver_that_is_down_for_an_hour_gets_every_call_when_it_is_back() {
+    for (every, calls) in [(Duration::from_millis(3_600), 1_351), (Duration::from_secs(600), 9)] {
+        let outcome = run_down_for_an_hour(every);
+        assert!(outcome.wrong.is_empty(), "a call every {every:?}: {}", told(&[outcome]));
+        let ending = |name| outcome.counts.endings.get(name).copied().unwrap_or_default();
+        assert!(outcome.counts.deliveries >= calls, "{}", outcome.counts);
+        let not_delivered = outcome.counts.deliveries - ending("delivered");
+        assert_eq!((not_delivered, ending("failed")), (0, 0), "a call every {every:?}: {}", outcome.counts);
     }
 }

@@ -14,7 +14,7 @@ use ringpost_model::{PbxKey, Tenant, Timestamp};
 use ringpost_simulate::Truth;
 
 use crate::dice::Dice;
-use crate::receiver::Moods;
+use crate::receiver::{Mood, Moods};
 use crate::sender::Leg;
 use crate::weather::Forecast;
 
@@ -60,6 +60,35 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
+    /// A receiver that is down for an hour, from the second minute on, with a call every so often, before, meanwhile and
+    /// after; all else is as it is by default, and nothing else goes wrong.
+    pub(crate) fn down_for_an_hour(every: Duration) -> Self {
+        let mut dice = Dice::new(0, "down");
+        let (down, up) = (Duration::from_secs(60), Duration::from_secs(3_660));
+        let span = up + Duration::from_secs(1_200);
+        let traffic = traffic::evenly(span, every, &mut dice);
+        let moods = vec![(Duration::ZERO, Mood::Well), (down, Mood::Down), (up, Mood::Well)];
+        Self {
+            start: traffic.start,
+            span,
+            triggers: vec![triggers::plain(&traffic.tenants[0], "r0.example")],
+            tenants: traffic.tenants,
+            legs: traffic.legs,
+            truths: traffic.truths,
+            changes: Vec::new(),
+            moods: BTreeMap::from([("r0.example".to_owned(), moods)]),
+            lanes: LaneConfig::default(),
+            breaker: Limits::default(),
+            backlog: BacklogLimits::default(),
+            log: Forecast::default(),
+            store: Forecast::default(),
+            halts: Vec::new(),
+            jumps: Vec::new(),
+            noise: (0, 0),
+            partitions: 8,
+        }
+    }
+
     /// The schedule of a seed.
     pub(crate) fn of(seed: u64) -> Self {
         let mut dice = Dice::new(seed, "plan");

@@ -30,7 +30,7 @@ pub struct Window {
 }
 
 /// How bad it is.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Forecast {
     /// Times of trouble.
     pub windows: Vec<Window>,

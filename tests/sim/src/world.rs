@@ -63,10 +63,19 @@ pub(crate) struct World {
 
 /// Runs the world of a seed. `keep` = the lines of its trace are wanted.
 pub fn run(seed: u64, keep: bool) -> Outcome {
+    run_plan(Plan::of(seed), seed, keep)
+}
+
+/// Runs the world in which a receiver is down for an hour, and a call comes every so often.
+pub fn run_down_for_an_hour(every: Duration) -> Outcome {
+    run_plan(Plan::down_for_an_hour(every), 0, false)
+}
+
+fn run_plan(plan: Plan, seed: u64, keep: bool) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let runtime = runtime.expect("a runtime of one thread can always be made");
     runtime.block_on(async {
-        let mut world = World::new(seed, keep).await;
+        let mut world = World::new(plan, seed, keep).await;
         world.live().await;
         check::all(&mut world);
         Outcome {
@@ -80,8 +89,7 @@ pub fn run(seed: u64, keep: bool) -> Outcome {
 }
 
 impl World {
-    async fn new(seed: u64, keep: bool) -> Self {
-        let plan = Plan::of(seed);
+    async fn new(plan: Plan, seed: u64, keep: bool) -> Self {
         let clock = SimClock::new(plan.start);
         let trace = Trace::new(clock.clone(), keep);
         let dice = |part: &str| Dice::new(seed, part);

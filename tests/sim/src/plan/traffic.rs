@@ -46,6 +46,24 @@ pub(super) fn make_up(within: Duration, dice: &mut Dice) -> Traffic {
     Traffic { start, tenants: tenants(&chosen, dice), legs, truths }
 }
 
+/// One call every so often, of one tenant, each told at once.
+pub(super) fn evenly(within: Duration, every: Duration, dice: &mut Dice) -> Traffic {
+    let chosen = BTreeSet::from([TenantKey::new("acme").expect("the keys of the simulation are valid")]);
+    let mut legs: BTreeMap<PbxKey, Vec<Leg>> = BTreeMap::new();
+    let (mut truths, mut begin) = (Vec::new(), Duration::ZERO);
+    while begin < within {
+        let (messages, of_call) = call(&chosen, dice);
+        for (at, message) in squeezed(messages, Duration::from_millis(200)) {
+            legs.entry(message.pbx).or_default().push(Leg { at: begin + at, body: message.body });
+        }
+        truths.extend(of_call);
+        begin += every;
+    }
+    legs.values_mut().for_each(|legs| legs.sort_by_key(|leg| leg.at));
+    let start = Params::default().start.plus_micros(LATER);
+    Traffic { start, tenants: tenants(&chosen, dice), legs, truths }
+}
+
 /// A call, or some that meet, of one of the tenants.
 fn call(chosen: &BTreeSet<TenantKey>, dice: &mut Dice) -> (Vec<Message>, Vec<Truth>) {
     loop {

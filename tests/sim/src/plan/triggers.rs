@@ -48,6 +48,14 @@ pub(crate) enum Change {
     Rename(TriggerId),
 }
 
+/// One trigger for every call, with its one retry.
+pub(super) fn plain(tenant: &Tenant, host: &str) -> Planned {
+    let id = TriggerId(Uuid::from_u128(0x5117_0000_0000_0000_0001));
+    let document = format!(r#"{{"id":"{id}","name":"plain","url":"https://{host}/hook/plain","retries":1}}"#);
+    let trigger = serde_json::from_str(&document).expect("the document is a trigger");
+    Planned { tenant: tenant.key.clone(), trigger, when: When::Always, is_steady: true }
+}
+
 impl When {
     /// Whether it holds.
     pub(crate) fn holds(self, cdr: &Cdr) -> bool {
