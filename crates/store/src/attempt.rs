@@ -209,6 +209,8 @@ impl Store {
                 }
             }
         }
+        // A session is of many triggers.
+        delivered.retain(|id| deliveries.iter().any(|delivery| delivery.id == *id));
         Ok(delivered)
     }
 

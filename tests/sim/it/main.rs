@@ -1,5 +1,7 @@
 //! A thousand worlds, and that each can be seen again.
 
+mod twins;
+
 use std::time::Duration;
 
 use ringpost_sim::{Outcome, run, run_down_for_an_hour, run_many};

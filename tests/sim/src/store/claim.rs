@@ -92,9 +92,12 @@ impl Owed {
     fn lease(&mut self, some: &[DeliveryId], most: usize, to: Lessee<'_>) -> Claimed {
         let (mut claimed, mut ended) = Claimed::default();
         let mut leased = Vec::new();
+        let mut delivered = Vec::new();
         for id in some {
             let Some(row) = self.debts.rows.get(id) else { continue };
-            if self.debts.has_newer(&row.debt.delivery) {
+            if row.owner.is_some() && self.delivered.contains(id) {
+                delivered.push(row.debt.delivery.clone());
+            } else if self.debts.has_newer(&row.debt.delivery) {
                 ended.push(superseded(row.debt.delivery.clone(), to.now));
             } else if claimed.len() < most {
                 leased.push(*id);
@@ -107,8 +110,8 @@ impl Owed {
                 (row.debt.due, row.debt.leased_until) = (to.until, Some(to.until));
             }
         }
-        for one in &ended {
-            self.debts.delete(&one.delivery, to.owner, to.now);
+        for over in delivered.iter().chain(ended.iter().map(|ended| &ended.delivery)) {
+            self.debts.delete(over, to.owner, to.now);
         }
         (claimed, ended)
     }

@@ -158,18 +158,6 @@ impl Debts {
         failed
     }
 
-    /// Ends what the log knows as delivered, of senders that have not said so and are gone.
-    pub(super) fn end_delivered(&mut self, delivered: &BTreeSet<DeliveryId>, now: Timestamp) {
-        let is_over = |row: &&DebtRow| {
-            row.owner.is_some() && row.debt.due <= now && delivered.contains(&row.debt.delivery.id)
-        };
-        let over: Vec<Delivery> =
-            self.rows.values().filter(is_over).map(|row| row.debt.delivery.clone()).collect();
-        for delivery in over {
-            self.delete(&delivery, "", now);
-        }
-    }
-
     /// Ends debts of triggers that are off, but for those in flight.
     pub(super) fn cancel(
         &mut self,

@@ -25,7 +25,7 @@ impl LaneLedger for SimStore {
         until: Timestamp,
     ) -> Result<Option<Debt>, Error> {
         let to = Lessee { owner, now, until };
-        let claimed = self.claim_by("claim a probe", now, |owed| owed.claim_probe(lane, to)).await;
+        let claimed = self.claim_by("claim a probe", |owed| owed.claim_probe(lane, to)).await;
         self.0.trace.note(format_args!("probe {lane} {:?}", claimed.as_ref().map(Option::is_some).ok()));
         claimed
     }
@@ -47,7 +47,7 @@ impl LaneLedger for SimStore {
             return Ok(Vec::new());
         }
         let claim = |owed: &mut super::Owed| owed.claim_last(older_than, limit, to);
-        let claimed = self.claim_by("claim debts for a last try", now, claim).await;
+        let claimed = self.claim_by("claim debts for a last try", claim).await;
         self.0.trace.note(format_args!("last tries {:?}", claimed.as_ref().map(Vec::len).ok()));
         claimed
     }

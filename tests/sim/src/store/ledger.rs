@@ -55,12 +55,11 @@ impl SimStore {
     pub(super) async fn claim_by<T>(
         &self,
         what: &'static str,
-        now: Timestamp,
         claim: impl FnOnce(&mut Owed) -> (T, Vec<Ended>),
     ) -> Result<T, Error> {
         let delivered = self.disk().log.delivered();
         let work = |owed: &mut Owed, _: &Configuration| {
-            owed.debts.end_delivered(&delivered, now);
+            owed.delivered = delivered;
             let (claimed, ended) = claim(owed);
             (claimed, Told { ended, ..Told::default() })
         };
@@ -158,7 +157,7 @@ impl Ledger for SimStore {
         until: Timestamp,
     ) -> Result<Vec<Debt>, Error> {
         let to = Lessee { owner, now, until };
-        let claimed = self.claim_by("claim debts", now, |owed| owed.claim(lane, limit, to)).await;
+        let claimed = self.claim_by("claim debts", |owed| owed.claim(lane, limit, to)).await;
         let count = claimed.as_ref().map(Vec::len).ok();
         self.0.trace.note(format_args!("claim {lane} {count:?} of {limit} at {now}"));
         for debt in claimed.iter().flatten() {

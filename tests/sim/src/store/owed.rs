@@ -1,6 +1,6 @@
 //! All that a settled batch changes at one stroke, but for calls: debts, lanes, what can come back, notices.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ringpost_model::{DeliveryId, LaneId, Notice, NoticeId, Timestamp};
@@ -13,6 +13,8 @@ use super::lanes::Lanes;
 /// What is owed, and what belongs to it.
 #[derive(Debug, Clone, Default)]
 pub struct Owed {
+    /// What the log knows as delivered, as of the last claim.
+    pub(super) delivered: BTreeSet<DeliveryId>,
     /// What is owed.
     pub debts: Debts,
     /// Lanes that are not plain.
