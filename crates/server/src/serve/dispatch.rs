@@ -124,6 +124,8 @@ struct State {
     cancel_at: Option<Instant>,
     /// When the store is looked at again for what others changed.
     look_at: Option<Instant>,
+    /// Which receivers are down is known. Before that no record is read: all of them would be sent to at once.
+    has_looked: bool,
     receivers: Receivers,
     /// Since when receivers are, or were, down that are not yet well again.
     down_since: BTreeMap<LaneId, Timestamp>,
@@ -174,7 +176,7 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
                 Turn::Log(Err(error)) => return Err(error).context("read records"),
                 Turn::Report(Some(report)) => self.handle_reports(&mut state, report).await,
                 Turn::Report(None) => anyhow::bail!("the lanes ended by themselves"),
-                Turn::Claim => self.claim(&mut state).await,
+                Turn::Claim => self.claim(&mut state).await?,
                 Turn::Flush => self.flush(&mut state).await?,
                 Turn::Commit => self.commit(&mut state).await?,
                 Turn::Stop => return self.stop(state).await,
@@ -196,6 +198,7 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
             log_seen: None,
             cancel_at: None,
             look_at: None,
+            has_looked: false,
             receivers: Receivers::new(self.breaker.clone(), self.concurrency),
             down_since: BTreeMap::new(),
             backlog: Backlog::new(self.backlog),
@@ -216,7 +219,7 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
 
     async fn next_turn(&mut self, state: &State, stop: &CancellationToken) -> Turn {
         let in_flight: usize = state.partitions.values().map(|owned| owned.window.len()).sum();
-        let has_room = in_flight < RECORDS_IN_FLIGHT;
+        let has_room = state.has_looked && in_flight < RECORDS_IN_FLIGHT;
         if has_room && state.log_seen.is_some_and(|at| at.elapsed() >= LOOK_AT_LOG) && !stop.is_cancelled() {
             return Turn::Log(self.worker.next(Duration::ZERO).await);
         }

@@ -36,6 +36,7 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
         }
         state.look_at = Some(Instant::now() + LOOK_EVERY);
         self.look_at_lanes(state, now).await.context("look at the lanes")?;
+        state.has_looked = true;
         let counts = self.store.owed_counts().await.context("count what is owed")?;
         state.backlog.refresh(&counts);
         self.fire_notices(state, now).await.context("take up notices")

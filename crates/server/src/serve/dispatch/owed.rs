@@ -41,7 +41,15 @@ pub(super) enum Kind {
 
 impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
     /// Claims what is due in every lane, and hands it over.
-    pub(super) async fn claim(&mut self, state: &mut State) {
+    ///
+    /// # Errors
+    /// What came of earlier tries cannot be written before the stop.
+    pub(super) async fn claim(&mut self, state: &mut State) -> anyhow::Result<()> {
+        // What has ended is written first: what the store gives out hangs on it, above all the order of corrections.
+        while let Ok(report) = self.reports.try_recv() {
+            self.handle_report(state, report).await;
+        }
+        self.flush(state).await?;
         let now = (self.clock)();
         if let Err(error) = self.look(state, now).await {
             warn!(error = format!("{error:#}"), "look at lanes and notices failed, trying again");
@@ -58,6 +66,7 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
             Duration::from_micros(micros).clamp(LOOK_AFTER, LOOK_EVERY)
         });
         state.claim_at = Some(Instant::now() + wait);
+        Ok(())
     }
 
     /// Returns when there is something to claim again.
