@@ -223,15 +223,15 @@ impl World {
             let stats = process.lanes.stats();
             let is_still = others.is_empty() && self.lags() == (0, 0) && stats.in_flight + stats.waiting == 0;
             let live = Counts::gauge(&process.metrics, "ringpost_session_live");
-            let owed = self.around.store.disk().owed.debts.all().iter().filter(|row| !row.held).count();
-            if is_still && live == 0 && owed == 0 && leaps > 0 {
+            let (owed, untold) = self.waits();
+            if is_still && live == 0 && owed + untold == 0 && leaps > 0 {
                 return process;
             }
             if self.around.clock.elapsed() > deadline || leaps > LEAPS {
                 let lags = self.lags();
                 let left = others.len();
                 self.wrong.push(format!(
-                    "never quiet: {left} senders, lags {lags:?}, {live} sessions, {owed} owed, lanes {stats:?}"
+                    "never quiet: {left} senders, lags {lags:?}, {live} sessions, {owed} owed, {untold} notices, lanes {stats:?}"
                 ));
                 return process;
             }
@@ -241,6 +241,13 @@ impl World {
                 self.around.clock.jump(LEAP);
             }
         }
+    }
+
+    /// Debts that nothing holds, and notices that no trigger was asked about.
+    fn waits(&self) -> (usize, usize) {
+        let disk = self.around.store.disk();
+        let owed = disk.owed.debts.all().iter().filter(|row| !row.held).count();
+        (owed, disk.owed.notices().iter().filter(|(_, fired)| !fired).count())
     }
 
     fn lags(&self) -> (u64, u64) {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use ringpost_model::{DeliveryId, LaneId, RetryOn, Trigger, TriggerId};
-use ringpost_store::Ending;
+use ringpost_store::{Ended, Ending};
 
 use super::expected::All;
 use crate::receiver::Got;
@@ -68,7 +68,10 @@ fn down_all_along(world: &World, got: &[Got], is_held: impl Fn(&Got) -> bool, wr
         let (Some(first), Some(last)) = (run.first(), run.last()) else { continue };
         let lasted = last.ended.unwrap_or_default().saturating_sub(first.ended.unwrap_or_default());
         let is_long = run.len() as u32 >= 2 * limits.many && lasted >= 2 * limits.many_over;
-        if !is_long || world.plan.lanes.max_hold < Duration::from_secs(3_600) {
+        // How long a run lasts is told by the wall clock.
+        let jumps = |at: &Duration| first.ended <= Some(*at) && Some(*at) <= last.ended;
+        let is_put_back = world.plan.jumps.iter().any(|(at, _)| jumps(at));
+        if !is_long || is_put_back || world.plan.lanes.max_hold < Duration::from_secs(3_600) {
             continue;
         }
         let held: BTreeSet<DeliveryId> =
@@ -101,6 +104,11 @@ fn runs(got: &[Got]) -> Vec<Vec<&Got>> {
 
 fn has_failed(world: &World, delivery: DeliveryId) -> bool {
     let disk = world.around.store.disk();
+    // What there is no room for is over at once, whatever its receiver does.
+    let has_no_room = |one: &Ended| one.reason.starts_with("backlog full");
+    if disk.log.endings().any(|one| one.delivery.id == delivery && has_no_room(one)) {
+        return false;
+    }
     let by_ending = disk.log.endings().any(|one| one.delivery.id == delivery && one.ending == Ending::Failed);
     let by_attempt = disk.log.attempts().any(|(one, _)| one.delivery == delivery && one.last && !one.ok);
     let is_owed = disk.owed.debts.holds(delivery);

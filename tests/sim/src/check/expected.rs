@@ -40,8 +40,8 @@ pub(super) fn of(world: &World, envelopes: &[Envelope]) -> All {
             all.insert(DeliveryId::of_record(trigger, session, envelope.rev), expected);
         }
     }
-    for (notice, _) in world.around.store.disk().owed.notices() {
-        of_notice(world, &notice, &mut all);
+    for (notice, fired) in world.around.store.disk().owed.notices() {
+        of_notice(world, &notice, fired, &mut all);
     }
     all
 }
@@ -71,19 +71,23 @@ pub(super) fn tell(world: &World, all: &All) {
 }
 
 /// A notice goes to who listens, but for itself; who is told of notices is not told on.
-fn of_notice(world: &World, notice: &Notice, all: &mut All) {
+fn of_notice(world: &World, notice: &Notice, fired: bool, all: &mut All) {
     let is_about = |planned: &&Planned| planned.trigger.id == notice.trigger_id;
-    let is_listener = world.plan.triggers.iter().find(is_about).is_some_and(|one| one.when == When::Told);
+    let about = world.plan.triggers.iter().find(is_about);
     let repeats = matches!(notice.event, EventName::TriggerFailing | EventName::TriggerRecovered);
-    let is_in_circle = is_listener && repeats;
+    let listener = about.filter(|about| repeats && about.when == When::Told);
+    // One that is off at that moment is told of nothing, so that others are told of it.
+    if listener.is_some_and(|listener| listener.is_steady) {
+        return;
+    }
     for planned in applicable(world, &notice.tenant) {
         let trigger = &planned.trigger;
-        if is_in_circle || trigger.event != notice.event || trigger.id == notice.trigger_id {
+        if trigger.event != notice.event || trigger.id == notice.trigger_id {
             continue;
         }
         let session = SessionId(notice.id.0);
-        // Who listens may have been off when the notice was made, or the one it is about.
-        let must = planned.is_steady;
+        // Who listens may have been off when the notice was made.
+        let must = fired && planned.is_steady && listener.is_none();
         let expected = Expected { trigger: trigger.id, session, rev: 0, taken_back: false, must };
         all.insert(DeliveryId::of_record(trigger.id, session, 0), expected);
     }
