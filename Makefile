@@ -43,5 +43,5 @@ fuzz: setup ## hostile input, SECONDS_EACH=15 for each target
 	$(CARGO) run --locked -p ringpost-deliver --example fuzz -- $(or $(SECONDS_EACH),15) $(or $(SEED),1)
 
 bench: build ## figures of the crates and of the whole (docs/performance.md)
-	$(CARGO) bench --locked -p ringpost-session -p ringpost-trigger -p ringpost-deliver -p ringpost-store -p ringpost-bus
+	$(CARGO) bench --locked -p ringpost-session -p ringpost-trigger -p ringpost-enrich -p ringpost-deliver -p ringpost-store -p ringpost-bus
 	$(CARGO) bench --locked -p ringpost --bench pipeline

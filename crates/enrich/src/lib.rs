@@ -1,12 +1,16 @@
-//! Enrichment of records over read-only tables; place, rating, zone.
+//! Enrichment of records over read-only tables: place, directory, numbers, devices, rating; and zones.
 //!
-//! The directory comes here as a further total function: a look-up that finds nothing leaves its
-//! fields out. Pure: tables are arguments.
+//! Total functions: a look-up that finds nothing leaves its fields out. Pure: tables are arguments, and never change;
+//! an edit makes another one.
 
+mod contacts;
 mod place;
 mod rating;
+mod tables;
 mod zone;
 
+pub use contacts::{Builder, Contacts, Edit, Found, MOST_MATCHES, TooLarge};
 pub use place::Places;
-pub use rating::{Days, Mistake, Rated, Rounding, RoundingMode, Row, Step, Tariff, TimeOfDay, rows_from_csv};
+pub use rating::{Days, Mistake, Rated, Rounding, Row, Step, Tariff, TimeOfDay, rows_from_csv};
+pub use tables::{Counts, Devices, Numbers, Tables};
 pub use zone::{UnknownZone, zone};

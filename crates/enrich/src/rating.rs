@@ -6,7 +6,7 @@
 //! says in which it lies. Rounded once, at the end.
 
 use chrono_tz::Tz;
-use ringpost_model::{Text, Timestamp};
+use ringpost_model::{PriceList, RoundingMode, Text, Timestamp};
 use rust_decimal::{Decimal, RoundingStrategy};
 
 mod read;
@@ -46,19 +46,6 @@ pub struct Rounding {
     pub mode: RoundingMode,
 }
 
-/// Which way a cost is rounded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RoundingMode {
-    /// To the nearest; a half goes up.
-    HalfUp,
-    /// To the nearest; a half goes to the even neighbour.
-    HalfEven,
-    /// Up.
-    Up,
-    /// Down.
-    Down,
-}
-
 impl Default for Rounding {
     fn default() -> Self {
         Self { decimals: 4, mode: RoundingMode::HalfUp }
@@ -96,6 +83,24 @@ impl Tariff {
         rows.sort_by(|a, b| a.prefix.cmp(&b.prefix));
         let (name, currency) = (name.into(), currency.into());
         Self { name, currency, zone, rounding: Rounding::default(), maximum: None, rows }
+    }
+
+    /// As it is kept.
+    ///
+    /// # Errors
+    /// Every mistake of its rows.
+    pub fn from_list(list: &PriceList) -> Result<Self, Vec<Mistake>> {
+        let mut tariff =
+            Self::new(&list.name, &list.currency, list.zone, rows_from_csv(list.rows.as_bytes())?);
+        tariff.rounding = Rounding { decimals: list.decimals, mode: list.rounding };
+        tariff.maximum = list.maximum;
+        Ok(tariff)
+    }
+
+    /// What it takes in memory, in bytes, about.
+    pub fn bytes(&self) -> usize {
+        let texts = |row: &Row| row.prefix.len() + row.name.len() + row.band.len();
+        self.rows.iter().map(|row| size_of::<Row>() + texts(row)).sum()
     }
 
     /// Its rows, by prefix.
@@ -143,7 +148,10 @@ impl Tariff {
             if charged >= seconds {
                 break;
             }
-            increment = walk.row().next_increment;
+            // As many at once as are wanted and are this row's to the end: an hour by the second is one step.
+            let next = walk.row().next_increment;
+            let wanted = (seconds - charged + next - 1) / next;
+            increment = next * wanted.min(walk.lasts() / next).max(1);
         }
         let cost = first.connect_fee + by_minute / Decimal::from(60);
         Some(Rated { cost: self.rounded(cost), row: first, charged, steps })

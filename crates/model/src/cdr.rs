@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 mod print;
 mod read;
 
-use crate::{NumberName, SessionId, Text, Timestamp};
+use crate::{ContactField, NumberName, SessionId, Text, Timestamp};
 
 /// `dir`: which way the call went, as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -106,8 +106,8 @@ pub struct DirectoryMatch {
     pub dir_type: Text,
     /// Id of the contact.
     pub contact_id: Text,
-    /// The contact's fields that are not empty.
-    pub fields: BTreeMap<Text, Text>,
+    /// The contact's fields that are not empty, in the order of seed 002.
+    pub fields: BTreeMap<ContactField, Text>,
 }
 
 /// One finished call. Times are whole seconds; an empty text, a zero and `None` are left out when printed.

@@ -14,6 +14,7 @@ mod lane;
 mod leg;
 mod leg_record;
 mod notice;
+mod table;
 mod tenant;
 mod time;
 mod trigger;
@@ -30,6 +31,9 @@ pub use leg::{
 };
 pub use leg_record::{EventReport, LegEvent, LegRecord, LegReport, Report};
 pub use notice::{Notice, NoticeId};
+pub use table::{
+    Contact, ContactField, Device, Directory, PriceList, PublicNumber, RoundingMode, TariffDirection,
+};
 pub use tenant::{Pbx, Tenant, Thresholds};
 pub use time::{InvalidTime, Timestamp};
 pub use trigger::{

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use ringpost_model::{Cdr, DirectoryMatch, Filter, Rate, SessionId, Timestamp};
+use ringpost_model::{Cdr, ContactField, DirectoryMatch, Filter, Rate, SessionId, Timestamp};
 use ringpost_numbers::Region;
 use ringpost_trigger::{Compiled, Set};
 use serde_json::{Value, json};
@@ -174,7 +174,7 @@ fn records(dice: &mut Dice) -> Vec<Cdr> {
             dir_id: "1".into(),
             dir_type: "DirectoryContactMatch".into(),
             contact_id: "1".into(),
-            fields: BTreeMap::from([("phone1".into(), dice.pick(&TEXTS).into())]),
+            fields: BTreeMap::from([(ContactField::Phone1, dice.pick(&TEXTS).into())]),
         }];
         records.push(cdr);
     }

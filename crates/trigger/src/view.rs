@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::cell::{OnceCell, RefCell};
 
 use chrono::{Datelike, Timelike};
-use ringpost_model::{Cdr, Timestamp};
+use ringpost_model::{Cdr, ContactField, Timestamp};
 use ringpost_numbers::Region;
 use rust_decimal::Decimal;
 
@@ -132,6 +132,6 @@ fn match_texts<'a>(cdr: &'a Cdr, key: &'a str) -> impl Iterator<Item = &'a str> 
         "dirId" => Some(&*found.dir_id),
         "dirType" => Some(&*found.dir_type),
         "contactId" => Some(&*found.contact_id),
-        _ => found.fields.get(key).map(|value| &**value),
+        _ => ContactField::named(key).and_then(|field| found.fields.get(&field)).map(|value| &**value),
     })
 }

@@ -31,7 +31,7 @@ fn every_request_says_who_sends_what_and_signs_it() {
     content-type: application/json
     user-agent: ringpost/<version>
     webhook-id: 6aeafed0-01e1-5382-8dda-4cdf56d88d19
-    webhook-signature: v1,FcFf4m9EFjJzV9Rrj+hcJpmvTpGEVOqYwBVbaEfn9nk=
+    webhook-signature: v1,xDkm2ou76FVVmUtGdcpB7hOsYoCHC9TwED8J2p9aAiw=
     webhook-timestamp: 1773133200
     x-account-id: 00000000-0000-0000-0000-00000000000a
     x-hook-id: 11111111-1111-4111-8111-111111111111

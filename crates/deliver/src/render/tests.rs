@@ -1,6 +1,7 @@
 //! Golden payloads, and that PHP and Rack read the same data back.
 
 use proptest::prelude::*;
+use ringpost_model::ContactField;
 use serde_json::{Map, Value, json};
 
 use super::*;
@@ -133,7 +134,7 @@ fn a_fragment_and_user_info_do_not_travel_in_the_url() {
 /// A record whose parts have these sizes when encoded, more or less.
 fn wide(matches: usize, tags: usize, recordings: usize, cause: usize) -> Cdr {
     let mut cdr = samples::cdr();
-    cdr.directory_matches[0].fields = [("fullName".into(), "m".repeat(matches).into())].into();
+    cdr.directory_matches[0].fields = [(ContactField::FullName, "m".repeat(matches).into())].into();
     cdr.tags = [("t".into(), "t".repeat(tags).into())].into();
     cdr.recording_ids = vec!["r".repeat(recordings).into()];
     cdr.cause = "c".repeat(cause).into();

@@ -7,8 +7,8 @@ use anyhow::{Context, anyhow};
 use chrono::{DateTime, FixedOffset};
 use chrono_tz::Tz;
 use clap::{Args, ValueEnum};
-use ringpost_enrich::{Mistake, Rated, Rounding, RoundingMode, Row, Tariff, rows_from_csv};
-use ringpost_model::Timestamp;
+use ringpost_enrich::{Mistake, Rated, Rounding, Row, Tariff, rows_from_csv};
+use ringpost_model::{RoundingMode, Timestamp};
 use ringpost_numbers::{Region, normalise};
 use rust_decimal::Decimal;
 

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use chrono_tz::Tz;
 use ringpost_model::{
-    CallDirection, CallType, Cdr, DirectoryMatch, Filter, NumberName, Rate, SessionId, Timestamp,
+    CallDirection, CallType, Cdr, ContactField, DirectoryMatch, Filter, NumberName, Rate, SessionId,
+    Timestamp,
 };
 use ringpost_numbers::Region;
 
@@ -44,7 +45,10 @@ fn record() -> Cdr {
         dir_id: "d1".into(),
         dir_type: "DirectoryContactMatch".into(),
         contact_id: id.into(),
-        fields: fields.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect(),
+        fields: fields
+            .iter()
+            .map(|(key, value)| (ContactField::named(key).unwrap(), (*value).into()))
+            .collect(),
     };
     cdr.directory_matches = vec![
         contact("c1", &[("companyName", "Acme Ltd"), ("phone1", "+441614960123")]),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono_tz::Tz;
 use proptest::prelude::*;
 use ringpost_model::{
-    CallDirection, CallType, Cdr, DirectoryMatch, Filter, Rate, SessionId, Text, Timestamp,
+    CallDirection, CallType, Cdr, ContactField, DirectoryMatch, Filter, Rate, SessionId, Text, Timestamp,
 };
 use ringpost_numbers::Region;
 use rust_decimal::Decimal;
@@ -170,7 +170,10 @@ fn directory_match() -> impl Strategy<Value = DirectoryMatch> {
         dir_id: "1".into(),
         dir_type: "DirectoryContactMatch".into(),
         contact_id: "".into(),
-        fields: BTreeMap::from([("companyName".into(), name.into()), ("phone1".into(), phone.into())]),
+        fields: BTreeMap::from([
+            (ContactField::CompanyName, name.into()),
+            (ContactField::Phone1, phone.into()),
+        ]),
     })
 }
 
