@@ -19,6 +19,16 @@ pub enum Kind {
     IngestToken,
     /// A trigger.
     Trigger,
+    /// A directory of contacts, as a whole.
+    Directory,
+    /// Single contacts.
+    Contact,
+    /// Public numbers.
+    Number,
+    /// Devices.
+    Device,
+    /// A tariff.
+    Tariff,
 }
 
 /// Something of this kind was changed.
@@ -44,14 +54,34 @@ pub enum Written {
 }
 
 impl Kind {
-    const ALL: [Self; 4] = [Self::Tenant, Self::Pbx, Self::IngestToken, Self::Trigger];
+    const ALL: [Self; 9] = [
+        Self::Tenant,
+        Self::Pbx,
+        Self::IngestToken,
+        Self::Trigger,
+        Self::Directory,
+        Self::Contact,
+        Self::Number,
+        Self::Device,
+        Self::Tariff,
+    ];
 
-    const fn name(self) -> &'static str {
+    /// Whether it is of what records are enriched from.
+    pub const fn is_table(self) -> bool {
+        matches!(self, Self::Directory | Self::Contact | Self::Number | Self::Device | Self::Tariff)
+    }
+
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Tenant => "tenant",
             Self::Pbx => "pbx",
             Self::IngestToken => "ingest_token",
             Self::Trigger => "trigger",
+            Self::Directory => "directory",
+            Self::Contact => "contact",
+            Self::Number => "number",
+            Self::Device => "device",
+            Self::Tariff => "tariff",
         }
     }
 }

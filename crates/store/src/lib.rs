@@ -1,4 +1,4 @@
-//! Durable state: tenants, pbxs, triggers, sessions, debts, attempts, dead letters.
+//! Durable state: tenants, pbxs, triggers, tables, sessions, debts, attempts, dead letters.
 //!
 //! One [`Store`], cheap to clone, over files in a folder: `store.db`, and one file a day for attempts. It reads no
 //! clock: times are arguments. What it does not do: decide. When a debt is due, which lane it is of, what an
@@ -28,6 +28,7 @@ mod session;
 mod settle;
 mod spent;
 mod store;
+mod table;
 mod tenant;
 mod trigger;
 
@@ -50,4 +51,5 @@ pub use secret::{Key, KeyError, KeyId, Keyring, SecretError};
 pub use session::{CallOutcome, NewSession, Session, SessionCursor, SessionFilter, StoredSession};
 pub use settle::{Batch, Settled};
 pub use store::{Config, Store};
+pub use table::{ContactEdit, ContactImport, MOST_ROWS, StoredDirectory, StoredTables, TableVersions};
 pub use trigger::{Expect, StoredTrigger};

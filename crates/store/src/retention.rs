@@ -23,6 +23,20 @@ const FORGOTTEN_LANES: &str =
     AND NOT EXISTS (SELECT 1 FROM owed WHERE owed.lane = lanes.lane) LIMIT ?)";
 const SHARES: &str = "DELETE FROM lane_shares WHERE (lane, owner) IN
     (SELECT lane, owner FROM lane_shares WHERE until < ? LIMIT ?)";
+/// Nobody goes on with these imports.
+const LEFT_IMPORTS: &str = "UPDATE editions SET state = 2 WHERE edition IN
+    (SELECT edition FROM editions WHERE state = 0 AND started < ? LIMIT ?)";
+/// Contacts of former imports, and of those that were given up.
+const FORMER_CONTACTS: &str = "DELETE FROM contacts WHERE (directory, edition, id) IN
+    (SELECT c.directory, c.edition, c.id FROM editions e
+    JOIN contacts c ON c.directory = e.directory AND c.edition = e.edition
+    WHERE e.state = 2 AND e.started < ? LIMIT ?)";
+const FORMER_EDITIONS: &str = "DELETE FROM editions WHERE edition IN (SELECT edition FROM editions e
+    WHERE state = 2 AND started < ? AND NOT EXISTS
+        (SELECT 1 FROM contacts c WHERE c.directory = e.directory AND c.edition = e.edition) LIMIT ?)";
+/// Who has tables loaded has read them long ago.
+const CONTACT_EDITS: &str = "DELETE FROM contact_edits WHERE seq IN
+    (SELECT seq FROM contact_edits WHERE at < ? LIMIT ?)";
 
 /// How long what is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +96,11 @@ impl Store {
         self.drop_rows(PLAIN_LANES, now).await?;
         self.drop_rows(FORGOTTEN_LANES, oldest).await?;
         self.drop_rows(SHARES, now).await?;
+        let a_day_ago = before(now, Duration::from_secs(86_400));
+        self.drop_rows(LEFT_IMPORTS, a_day_ago).await?;
+        self.drop_rows(FORMER_CONTACTS, now).await?;
+        self.drop_rows(FORMER_EDITIONS, now).await?;
+        self.drop_rows(CONTACT_EDITS, a_day_ago).await?;
         Ok(dropped)
     }
 

@@ -13,7 +13,11 @@ use crate::metrics::Metrics;
 use crate::secret::{Keyring, Place, SecretError};
 
 /// Migrations of `store.db`, oldest first. A released one is never changed.
-const STEPS: [&str; 2] = [include_str!("schema/store_1.sql"), include_str!("schema/store_2.sql")];
+const STEPS: [&str; 3] = [
+    include_str!("schema/store_1.sql"),
+    include_str!("schema/store_2.sql"),
+    include_str!("schema/store_3.sql"),
+];
 /// Readers at a time: pages, the API, and dispatch, which waits for none of them.
 const READERS: u32 = 8;
 const CHECK: Place<'static> = Place { tenant: b"", row: b"key_check", column: "key_check.sealed" };

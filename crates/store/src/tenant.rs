@@ -53,7 +53,7 @@ impl Store {
         Ok(if before.is_some() { Written::Changed } else { Written::Made })
     }
 
-    /// Removes a tenant that has no tenant below it, no pbx, token or trigger. Its calls and log stay until their
+    /// Removes a tenant that has no tenant below it, no pbx, token, trigger or table. Its calls and log stay until their
     /// time. False = there was none.
     ///
     /// # Errors
@@ -66,7 +66,7 @@ impl Store {
         let query = sqlx::query("DELETE FROM tenants WHERE key = ?").bind(key.as_str());
         let done = query.execute(&mut *write).await.map_err(|error| match error.as_database_error() {
             Some(database) if database.is_foreign_key_violation() => {
-                refused(key, "it has tenants below it, pbxs, tokens or triggers: remove them first")
+                refused(key, "it has tenants below it, pbxs, tokens, triggers or tables: remove them first")
             }
             _ => Error::database(WHAT, error),
         })?;

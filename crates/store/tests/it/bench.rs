@@ -10,7 +10,7 @@ use ringpost_store::{
     Attempt, Batch, Config, Debt, Ended, Ending, Exchange, Expect, Key, Keyring, NewSession, OpenError, Store,
 };
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{AssertSqlSafe, Connection};
+use sqlx::{AssertSqlSafe, Connection, Row};
 use uuid::{NoContext, Uuid};
 
 /// The tests of a module, for each backend. A second one adds a line here.
@@ -66,6 +66,14 @@ impl Bench {
         let done = sqlx::query(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
         assert!(done.rows_affected() > 0, "{sql}");
         connection.close().await.unwrap();
+    }
+
+    /// Rows of a table of `store.db`.
+    pub(crate) async fn count(&self, table: &str) -> i64 {
+        let options = SqliteConnectOptions::new().filename(self.folder().join("store.db"));
+        let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+        let sql = AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
+        sqlx::query(sql).fetch_one(&mut connection).await.unwrap().get(0)
     }
 
     /// As a process does that starts again.

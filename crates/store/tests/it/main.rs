@@ -20,3 +20,4 @@ mod prepare;
 mod rates;
 mod sessions;
 mod spent;
+mod tables;

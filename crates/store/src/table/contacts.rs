@@ -1,0 +1,188 @@
+//! Directories as they are listed, and single contacts.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ringpost_model::{Contact, ContactField, Directory, TenantKey, Text, Timestamp};
+use sqlx::Row;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use uuid::Uuid;
+
+use super::{ContactEdit, StoredDirectory, directory_id};
+use crate::change::{Kind, Written, bump};
+use crate::columns::{Columns, undecodable};
+use crate::error::{Error, doing};
+use crate::store::Store;
+
+impl Store {
+    /// The directories of a tenant, or of all; by tenant and name.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn directories(&self, tenant: Option<&TenantKey>) -> Result<Vec<StoredDirectory>, Error> {
+        const WHAT: &str = "read the directories";
+        let sql = "SELECT id, tenant, name, contacts, changed FROM directories
+            WHERE ?1 IS NULL OR tenant = ?1 ORDER BY tenant, name";
+        let query = sqlx::query(sql).bind(tenant.map(TenantKey::as_str));
+        let rows = query.fetch_all(self.readers()).await.map_err(doing(WHAT))?;
+        rows.iter().map(stored).collect::<sqlx::Result<_>>().map_err(doing(WHAT))
+    }
+
+    /// Removes a directory with its contacts. False = there was none.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub async fn remove_directory(&self, tenant: &TenantKey, name: &str) -> Result<bool, Error> {
+        const WHAT: &str = "remove a directory";
+        let mut write = self.begin(WHAT).await?;
+        let id = directory_id(tenant, name);
+        let query = sqlx::query("DELETE FROM directories WHERE id = ?").bind(id.as_bytes().as_slice());
+        if query.execute(&mut *write).await.map_err(doing(WHAT))?.rows_affected() == 0 {
+            return Ok(false);
+        }
+        super::import::over(&mut write, id).await.map_err(doing(WHAT))?;
+        bump(&mut write, Kind::Directory, Some(tenant)).await.map_err(doing(WHAT))?;
+        write.commit().await.map_err(doing(WHAT))?;
+        Ok(true)
+    }
+
+    /// Makes or changes one contact of a directory that exists.
+    ///
+    /// # Errors
+    /// There is no such directory, or the store cannot be written.
+    pub async fn put_contact(
+        &self,
+        tenant: &TenantKey,
+        directory: &str,
+        contact: &Contact,
+        now: Timestamp,
+    ) -> Result<Written, Error> {
+        const WHAT: &str = "save a contact";
+        let document = document(WHAT, contact)?;
+        let mut write = self.begin(WHAT).await?;
+        let (id, edition) = edition(&mut write, WHAT, tenant, directory).await?;
+        let before = "SELECT document FROM contacts WHERE directory = ? AND edition = ? AND id = ?";
+        let query = sqlx::query(before).bind(id.as_bytes().as_slice()).bind(edition).bind(&*contact.id);
+        let before = query.fetch_optional(&mut *write).await.map_err(doing(WHAT))?;
+        if before.as_ref().is_some_and(|row| row.get::<&str, _>(0) == document) {
+            return Ok(Written::Same);
+        }
+        let sql = "INSERT OR REPLACE INTO contacts (directory, edition, id, document) VALUES (?, ?, ?, ?)";
+        let query = sqlx::query(sql).bind(id.as_bytes().as_slice()).bind(edition);
+        query.bind(&*contact.id).bind(document).execute(&mut *write).await.map_err(doing(WHAT))?;
+        let more = i64::from(before.is_none());
+        edited(&mut write, tenant, id, &contact.id, more, now).await.map_err(doing(WHAT))?;
+        write.commit().await.map_err(doing(WHAT))?;
+        Ok(if before.is_some() { Written::Changed } else { Written::Made })
+    }
+
+    /// Removes one contact. False = there was none.
+    ///
+    /// # Errors
+    /// There is no such directory, or the store cannot be written.
+    pub async fn remove_contact(
+        &self,
+        tenant: &TenantKey,
+        directory: &str,
+        contact: &str,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        const WHAT: &str = "remove a contact";
+        let mut write = self.begin(WHAT).await?;
+        let (id, edition) = edition(&mut write, WHAT, tenant, directory).await?;
+        let sql = "DELETE FROM contacts WHERE directory = ? AND edition = ? AND id = ?";
+        let query = sqlx::query(sql).bind(id.as_bytes().as_slice()).bind(edition).bind(contact);
+        if query.execute(&mut *write).await.map_err(doing(WHAT))?.rows_affected() == 0 {
+            return Ok(false);
+        }
+        edited(&mut write, tenant, id, contact, -1, now).await.map_err(doing(WHAT))?;
+        write.commit().await.map_err(doing(WHAT))?;
+        Ok(true)
+    }
+
+    /// Contacts of a tenant that were edited after `seq`, in order, each as it is now; and how far that goes.
+    ///
+    /// # Errors
+    /// The store cannot be read, or a contact is damaged.
+    pub async fn contact_edits(
+        &self,
+        tenant: &TenantKey,
+        seq: u64,
+    ) -> Result<(Vec<ContactEdit>, u64), Error> {
+        const WHAT: &str = "read the edited contacts";
+        let sql = "SELECT e.seq, e.directory, e.contact, c.document FROM contact_edits e
+            JOIN directories d ON d.id = e.directory
+            LEFT JOIN contacts c ON c.directory = e.directory AND c.edition = d.edition AND c.id = e.contact
+            WHERE e.tenant = ? AND e.seq > ? ORDER BY e.seq";
+        let query = sqlx::query(sql).bind(tenant.as_str()).bind(seq as i64);
+        let rows = query.fetch_all(self.readers()).await.map_err(doing(WHAT))?;
+        let last = rows.last().map_or(seq, |row| row.get::<i64, _>(0) as u64);
+        let edit = |row: &SqliteRow| {
+            let contact: &str = row.try_get(2)?;
+            let document: Option<&str> = row.try_get(3)?;
+            let now = document.map(|document| read(contact, document)).transpose()?;
+            Ok(ContactEdit {
+                directory: row.uuid("directory")?.to_string().into(),
+                contact: contact.into(),
+                now,
+            })
+        };
+        let edits = rows.iter().map(edit).collect::<sqlx::Result<_>>().map_err(doing(WHAT))?;
+        Ok((edits, last))
+    }
+}
+
+/// The directory's id, and whose contacts count.
+async fn edition(
+    from: &mut SqliteConnection,
+    what: &'static str,
+    tenant: &TenantKey,
+    name: &str,
+) -> Result<(Uuid, i64), Error> {
+    let id = directory_id(tenant, name);
+    let query = sqlx::query("SELECT edition FROM directories WHERE id = ?").bind(id.as_bytes().as_slice());
+    let row = query.fetch_optional(from).await.map_err(doing(what))?;
+    let row = row.ok_or_else(|| Error::NotFound { kind: "directory", key: name.to_owned() })?;
+    Ok((id, row.get(0)))
+}
+
+async fn edited(
+    to: &mut SqliteConnection,
+    tenant: &TenantKey,
+    directory: Uuid,
+    contact: &str,
+    more: i64,
+    now: Timestamp,
+) -> sqlx::Result<()> {
+    let id = directory.as_bytes().as_slice();
+    let sql = "UPDATE directories SET contacts = contacts + ?, changed = ? WHERE id = ?";
+    sqlx::query(sql).bind(more).bind(now.micros()).bind(id).execute(&mut *to).await?;
+    let sql = "INSERT INTO contact_edits (tenant, directory, contact, at) VALUES (?, ?, ?, ?)";
+    let query = sqlx::query(sql).bind(tenant.as_str()).bind(id).bind(contact).bind(now.micros());
+    query.execute(&mut *to).await?;
+    bump(to, Kind::Contact, Some(tenant)).await
+}
+
+fn stored(row: &SqliteRow) -> sqlx::Result<StoredDirectory> {
+    let id = row.uuid("id")?.to_string().into();
+    Ok(StoredDirectory {
+        tenant: row.tenant("tenant")?,
+        directory: Directory { id, name: row.try_get::<&str, _>("name")?.into() },
+        contacts: row.try_get::<i64, _>("contacts")? as u64,
+        changed: row.time("changed")?,
+    })
+}
+
+pub(super) fn document(what: &'static str, contact: &Contact) -> Result<String, Error> {
+    serde_json::to_string(&contact.fields).map_err(|source| Error::Damaged {
+        what,
+        row: format!("contact {}", contact.id),
+        source: Arc::new(source),
+    })
+}
+
+pub(super) fn read(id: &str, document: &str) -> sqlx::Result<Contact> {
+    let fields: BTreeMap<ContactField, Text> =
+        serde_json::from_str(document).map_err(|error| undecodable("document", error))?;
+    Ok(Contact { id: id.into(), fields })
+}

@@ -1,0 +1,106 @@
+//! All tables of a tenant as of one moment.
+
+use ringpost_model::{Contact, Directory, TenantKey};
+use sqlx::Row;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+
+use super::{StoredTables, TableVersions, contacts, lists};
+use crate::change::Kind;
+use crate::columns::Columns;
+use crate::error::{Error, doing};
+use crate::store::Store;
+
+/// Contacts read at once: what a step of it holds in memory.
+const PAGE: i64 = 2_000;
+
+impl Store {
+    /// Reads a tenant's tables as of one moment. The contacts go to `each` with the place of their directory in the
+    /// result, by directory and then by id; there may be a million.
+    ///
+    /// # Errors
+    /// The store cannot be read, or what `each` says.
+    pub async fn read_tables<E: From<Error>>(
+        &self,
+        tenant: &TenantKey,
+        mut each: impl FnMut(&[Directory], usize, Contact) -> Result<(), E>,
+    ) -> Result<StoredTables, E> {
+        const WHAT: &str = "read the tables of a tenant";
+        let failed = |error| E::from(Error::database(WHAT, error));
+        let mut read = self.readers().begin().await.map_err(failed)?;
+        let versions = versions(&mut read, tenant).await.map_err(failed)?;
+        let (directories, editions) = directories(&mut read, tenant).await.map_err(failed)?;
+        let (devices, lost_devices) = lists::devices(&mut read, tenant).await.map_err(failed)?;
+        let (tariffs, lost_tariffs) = lists::tariffs(&mut read, tenant).await.map_err(failed)?;
+        let numbers = lists::numbers(&mut read, tenant).await.map_err(failed)?;
+        let mut unreadable = lost_devices + lost_tariffs;
+        for (at, (id, edition)) in editions.iter().enumerate() {
+            let mut after = String::new();
+            loop {
+                let sql = "SELECT id, document FROM contacts WHERE directory = ? AND edition = ? AND id > ?
+                    ORDER BY id LIMIT ?";
+                let query = sqlx::query(sql).bind(&**id).bind(edition).bind(&after).bind(PAGE);
+                let rows = query.fetch_all(&mut *read).await.map_err(failed)?;
+                for row in &rows {
+                    match contact(row) {
+                        Ok(contact) => each(&directories, at, contact)?,
+                        Err(_) => unreadable += 1,
+                    }
+                }
+                let Some(last) = rows.last() else { break };
+                after = last.try_get(0).map_err(failed)?;
+            }
+        }
+        Ok(StoredTables { versions, directories, numbers, devices, tariffs, unreadable })
+    }
+
+    /// Which state a tenant's tables are in.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn table_versions(&self, tenant: &TenantKey) -> Result<TableVersions, Error> {
+        const WHAT: &str = "read the versions of a tenant's tables";
+        let mut read = self.readers().acquire().await.map_err(doing(WHAT))?;
+        versions(&mut read, tenant).await.map_err(doing(WHAT))
+    }
+}
+
+async fn versions(from: &mut SqliteConnection, tenant: &TenantKey) -> sqlx::Result<TableVersions> {
+    let query = sqlx::query("SELECT kind, seq FROM changes WHERE tenant = ?").bind(tenant.as_str());
+    let rows = query.fetch_all(&mut *from).await?;
+    let seq = |kind: Kind| {
+        let row = rows.iter().find(|row| row.get::<&str, _>(0) == kind.name());
+        row.map_or(0, |row| row.get::<i64, _>(1) as u64)
+    };
+    let query = sqlx::query("SELECT coalesce(max(seq), 0) FROM contact_edits WHERE tenant = ?");
+    let edits: i64 = query.bind(tenant.as_str()).fetch_one(from).await?.try_get(0)?;
+    Ok(TableVersions {
+        directories: seq(Kind::Directory),
+        contacts: seq(Kind::Contact),
+        edits: edits as u64,
+        numbers: seq(Kind::Number),
+        devices: seq(Kind::Device),
+        tariffs: seq(Kind::Tariff),
+    })
+}
+
+/// In the order of the table, and for each its id and edition.
+async fn directories(
+    from: &mut SqliteConnection,
+    tenant: &TenantKey,
+) -> sqlx::Result<(Vec<Directory>, Vec<(Vec<u8>, i64)>)> {
+    let sql = "SELECT id, name, edition FROM directories WHERE tenant = ? ORDER BY name, id";
+    let rows = sqlx::query(sql).bind(tenant.as_str()).fetch_all(from).await?;
+    let directory = |row: &SqliteRow| {
+        let id = row.uuid("id")?.to_string().into();
+        Ok(Directory { id, name: row.try_get::<&str, _>("name")?.into() })
+    };
+    let edition = |row: &SqliteRow| Ok((row.try_get("id")?, row.try_get("edition")?));
+    Ok((
+        rows.iter().map(directory).collect::<sqlx::Result<_>>()?,
+        rows.iter().map(edition).collect::<sqlx::Result<_>>()?,
+    ))
+}
+
+fn contact(row: &SqliteRow) -> sqlx::Result<Contact> {
+    contacts::read(row.try_get(0)?, row.try_get(1)?)
+}
