@@ -17,7 +17,7 @@ pub use outcome::{Failure, Outcome};
 
 use crate::commands::{
     aggregate, apply, backup, calls, check_config, compare, completions, dead_letters, doctor, explain,
-    log_level, mail_test, place, rate, restore, serve, simulate, sink, status,
+    import, log_level, mail_test, place, rate, restore, serve, simulate, sink, status, tables,
 };
 
 /// Raw call legs in, one true record per call, webhooks out
@@ -64,6 +64,10 @@ enum Command {
     Explain(explain::Explain),
     /// Say where numbers are from
     Place(place::Place),
+    /// Put contacts, numbers, devices and tariffs into the store
+    Import(import::Import),
+    /// List the tables that were imported, or remove one
+    Tables(tables::Tables),
     /// Say what a call costs by a tariff, and how that comes about
     Rate(rate::Rate),
     /// Print completions for a shell
@@ -100,6 +104,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, io: &mut Io<'_>) -> u8
         Command::MailTest(args) => mail_test::run(args, io),
         Command::Explain(args) => explain::run(args, io),
         Command::Place(args) => place::run(args, io),
+        Command::Import(args) => import::run(args, io),
+        Command::Tables(args) => tables::run(args, io),
         Command::Rate(args) => rate::run(args, io),
         Command::Completions(args) => completions::run(args, io),
     };

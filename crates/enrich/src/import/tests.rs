@@ -12,7 +12,7 @@ fn contacts(bytes: &[u8]) -> String {
         Ok(reader) => reader,
         Err(Mistake { line, column, wrong }) => return format!("{out}{line} {column}: {wrong}"),
     };
-    while let Some(row) = reader.next() {
+    for row in reader.by_ref() {
         match row {
             Ok(contact) => {
                 let fields = contact.fields.iter().map(|(field, text)| format!("{field}={text}"));

@@ -8,11 +8,12 @@ use chrono::{DateTime, FixedOffset};
 use chrono_tz::Tz;
 use clap::{Args, ValueEnum};
 use ringpost_enrich::{Mistake, Rated, Rounding, Row, Tariff, rows_from_csv};
-use ringpost_model::{RoundingMode, Timestamp};
+use ringpost_model::{RoundingMode, TenantKey, Timestamp};
 use ringpost_numbers::{Region, normalise};
 use rust_decimal::Decimal;
 
 use crate::cli::{Failure, Io, Outcome, harmless};
+use crate::open_store::{load_for_store, open_store, store_exists};
 
 /// Arguments of `rate`.
 #[derive(Debug, Args)]
@@ -26,11 +27,21 @@ Examples:
   ringpost rate --tariff retail.csv --zone Europe/London --number +442079460000 \\
       --start 2026-03-10T17:59:30Z --duration 90
   ringpost rate --tariff retail.csv --number '020 7946 0000' --region GB --start 2026-03-10T09:00:00Z \\
-      --duration 61 --decimals 2")]
+      --duration 61 --decimals 2
+  ringpost rate --tariff Retail --tenant acme --number +442079460000 --start 2026-03-10T09:00:00Z --duration 61")]
 pub struct Rate {
-    /// File with the rows
+    /// File with the rows; with --tenant the name of a tariff in the store
     #[arg(long, value_name = "FILE")]
-    pub tariff: PathBuf,
+    pub tariff: String,
+    /// Take the tariff that was imported for this tenant
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["zone", "currency", "decimals", "rounding", "maximum", "region"])]
+    pub tenant: Option<TenantKey>,
+    /// Configuration file, with --tenant; without it the defaults hold. Environment: RINGPOST_CONFIG
+    #[arg(long, short, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Folder of the store (data.dir), with --tenant
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
     /// The number that was called
     #[arg(long)]
     pub number: String,
@@ -84,7 +95,8 @@ impl From<Mode> for RoundingMode {
     }
 }
 
-fn zone(text: &str) -> Result<Tz, String> {
+/// A zone by its name.
+pub(super) fn zone(text: &str) -> Result<Tz, String> {
     ringpost_enrich::zone(text).map_err(|error| error.to_string())
 }
 
@@ -93,20 +105,62 @@ fn zone(text: &str) -> Result<Tz, String> {
 /// # Errors
 /// A tariff that cannot be read, with each mistake; no row for the number at that time.
 pub fn run(args: &Rate, io: &mut Io<'_>) -> Result<Outcome, Failure> {
-    let name = args.tariff.display();
-    let file = File::open(&args.tariff).with_context(|| format!("open the tariff {name}"))?;
-    let rows = rows_from_csv(file).map_err(|mistakes| anyhow!("{}", list(&name.to_string(), &mistakes)))?;
-    let mut tariff = Tariff::new(&name.to_string(), &args.currency, args.zone, rows);
-    tariff.rounding = Rounding { decimals: args.decimals, mode: args.rounding.into() };
-    tariff.maximum = args.maximum;
-    let region = args.region.as_deref().map(Region::new).transpose().map_err(anyhow::Error::new)?;
+    let (tariff, region) = match &args.tenant {
+        Some(tenant) => io.runtime()?.block_on(stored(args, tenant, io))?,
+        None => (of_file(args)?, args.region.clone().unwrap_or_default()),
+    };
+    let region = Some(&*region).filter(|region| !region.is_empty());
+    let region = region.map(Region::new).transpose().map_err(anyhow::Error::new)?;
     let read = region.and_then(|region| normalise(&args.number, region));
     let number = read.as_ref().map_or(&*args.number, |number| number.as_str());
     let answered = Timestamp::from_micros(args.start.timestamp_micros());
-    let rated = tariff.rate(number, answered, i64::from(args.duration));
-    let Some(rated) = rated else { return Err(anyhow!("{}", why_not(&tariff, number)).into()) };
-    io.stdout.write_all(explain(args, &tariff, number, &rated).as_bytes())?;
+    let text = explained(&tariff, number, answered, args.duration).map_err(|why| anyhow!(why))?;
+    io.stdout.write_all(text.as_bytes())?;
     Ok(Outcome::Fine)
+}
+
+fn of_file(args: &Rate) -> Result<Tariff, Failure> {
+    let name = &args.tariff;
+    let file = File::open(name)
+        .with_context(|| format!("open the tariff {name}; one of the store needs --tenant as well"))?;
+    let rows = rows_from_csv(file).map_err(|mistakes| anyhow!("{}", list(name, &mistakes)))?;
+    let mut tariff = Tariff::new(name, &args.currency, args.zone, rows);
+    tariff.rounding = Rounding { decimals: args.decimals, mode: args.rounding.into() };
+    tariff.maximum = args.maximum;
+    Ok(tariff)
+}
+
+/// The tariff of a tenant, and the region in which its numbers are read.
+async fn stored(args: &Rate, tenant: &TenantKey, io: &Io<'_>) -> Result<(Tariff, String), Failure> {
+    let config = load_for_store(args.config.as_deref(), args.data.as_deref(), io)?;
+    if !store_exists(&config) {
+        return Err(anyhow!("no store in {}: name its folder with --data", config.data.dir.display()).into());
+    }
+    let store = open_store(&config).await?;
+    let found = store.table_lists(tenant).await.context("read the tariffs");
+    let of_tenant = store.tenant(tenant).await.context("read the tenant");
+    store.close().await;
+    let tariffs = found?.tariffs;
+    let Some(list) = tariffs.iter().find(|one| *one.name == *args.tariff) else {
+        let names: Vec<_> = tariffs.iter().map(|one| harmless(&one.name)).collect();
+        let name = harmless(&args.tariff);
+        return Err(anyhow!("{tenant} has no tariff {name}; there are: {}", names.join(", ")).into());
+    };
+    let tariff =
+        Tariff::from_list(list).map_err(|mistakes| anyhow!("{}", self::list(&list.name, &mistakes)))?;
+    Ok((tariff, of_tenant?.map_or_else(String::new, |tenant| tenant.region.into())))
+}
+
+/// Each step and the cost, or why there is none.
+pub(super) fn explained(
+    tariff: &Tariff,
+    number: &str,
+    answered: Timestamp,
+    seconds: u32,
+) -> Result<String, String> {
+    let rated = tariff.rate(number, answered, i64::from(seconds));
+    let rated = rated.ok_or_else(|| why_not(tariff, number))?;
+    Ok(explain(tariff, number, answered, seconds, &rated))
 }
 
 fn list(name: &str, mistakes: &[Mistake]) -> String {
@@ -124,12 +178,12 @@ fn why_not(tariff: &Tariff, number: &str) -> String {
     }
 }
 
-fn explain(args: &Rate, tariff: &Tariff, number: &str, rated: &Rated<'_>) -> String {
+fn explain(tariff: &Tariff, number: &str, answered: Timestamp, seconds: u32, rated: &Rated<'_>) -> String {
     let first = rated.row;
     let mut text = format!(
-        "{number}, answered {}, {} s\nprefix {}: {}\n",
-        args.start.with_timezone(&tariff.zone).to_rfc3339(),
-        args.duration,
+        "{}, answered {}, {seconds} s\nprefix {}: {}\n",
+        harmless(number),
+        answered.to_rfc3339_in(tariff.zone),
         if first.prefix.is_empty() { "(any)" } else { &first.prefix },
         described(first),
     );
@@ -150,7 +204,7 @@ fn explain(args: &Rate, tariff: &Tariff, number: &str, rated: &Rated<'_>) -> Str
         );
     }
     let currency =
-        if args.currency.is_empty() { String::new() } else { format!(" {}", harmless(&args.currency)) };
+        if tariff.currency.is_empty() { String::new() } else { format!(" {}", harmless(&tariff.currency)) };
     text += &format!("cost {}{currency}\n", rated.cost);
     text
 }

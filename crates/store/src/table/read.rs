@@ -27,12 +27,8 @@ impl Store {
         const WHAT: &str = "read the tables of a tenant";
         let failed = |error| E::from(Error::database(WHAT, error));
         let mut read = self.readers().begin().await.map_err(failed)?;
-        let versions = versions(&mut read, tenant).await.map_err(failed)?;
-        let (directories, editions) = directories(&mut read, tenant).await.map_err(failed)?;
-        let (devices, lost_devices) = lists::devices(&mut read, tenant).await.map_err(failed)?;
-        let (tariffs, lost_tariffs) = lists::tariffs(&mut read, tenant).await.map_err(failed)?;
-        let numbers = lists::numbers(&mut read, tenant).await.map_err(failed)?;
-        let mut unreadable = lost_devices + lost_tariffs;
+        let mut tables = lists_of(&mut read, tenant).await.map_err(failed)?;
+        let editions = editions(&mut read, tenant).await.map_err(failed)?;
         for (at, (id, edition)) in editions.iter().enumerate() {
             let mut after = String::new();
             loop {
@@ -42,15 +38,25 @@ impl Store {
                 let rows = query.fetch_all(&mut *read).await.map_err(failed)?;
                 for row in &rows {
                     match contact(row) {
-                        Ok(contact) => each(&directories, at, contact)?,
-                        Err(_) => unreadable += 1,
+                        Ok(contact) => each(&tables.directories, at, contact)?,
+                        Err(_) => tables.unreadable += 1,
                     }
                 }
                 let Some(last) = rows.last() else { break };
                 after = last.try_get(0).map_err(failed)?;
             }
         }
-        Ok(StoredTables { versions, directories, numbers, devices, tariffs, unreadable })
+        Ok(tables)
+    }
+
+    /// A tenant's tables without the contacts.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn table_lists(&self, tenant: &TenantKey) -> Result<StoredTables, Error> {
+        const WHAT: &str = "read the tables of a tenant";
+        let mut read = self.readers().begin().await.map_err(doing(WHAT))?;
+        lists_of(&mut read, tenant).await.map_err(doing(WHAT))
     }
 
     /// Which state a tenant's tables are in.
@@ -83,22 +89,27 @@ async fn versions(from: &mut SqliteConnection, tenant: &TenantKey) -> sqlx::Resu
     })
 }
 
-/// In the order of the table, and for each its id and edition.
-async fn directories(
-    from: &mut SqliteConnection,
-    tenant: &TenantKey,
-) -> sqlx::Result<(Vec<Directory>, Vec<(Vec<u8>, i64)>)> {
-    let sql = "SELECT id, name, edition FROM directories WHERE tenant = ? ORDER BY name, id";
-    let rows = sqlx::query(sql).bind(tenant.as_str()).fetch_all(from).await?;
+async fn lists_of(from: &mut SqliteConnection, tenant: &TenantKey) -> sqlx::Result<StoredTables> {
+    let versions = versions(&mut *from, tenant).await?;
+    let sql = "SELECT id, name FROM directories WHERE tenant = ? ORDER BY name, id";
+    let rows = sqlx::query(sql).bind(tenant.as_str()).fetch_all(&mut *from).await?;
     let directory = |row: &SqliteRow| {
         let id = row.uuid("id")?.to_string().into();
         Ok(Directory { id, name: row.try_get::<&str, _>("name")?.into() })
     };
-    let edition = |row: &SqliteRow| Ok((row.try_get("id")?, row.try_get("edition")?));
-    Ok((
-        rows.iter().map(directory).collect::<sqlx::Result<_>>()?,
-        rows.iter().map(edition).collect::<sqlx::Result<_>>()?,
-    ))
+    let directories = rows.iter().map(directory).collect::<sqlx::Result<_>>()?;
+    let (devices, lost_devices) = lists::devices(&mut *from, tenant).await?;
+    let (tariffs, lost_tariffs) = lists::tariffs(&mut *from, tenant).await?;
+    let numbers = lists::numbers(from, tenant).await?;
+    let unreadable = lost_devices + lost_tariffs;
+    Ok(StoredTables { versions, directories, numbers, devices, tariffs, unreadable })
+}
+
+/// Id of each directory, in the order of the table, and which of its contacts count.
+async fn editions(from: &mut SqliteConnection, tenant: &TenantKey) -> sqlx::Result<Vec<(Vec<u8>, i64)>> {
+    let sql = "SELECT id, edition FROM directories WHERE tenant = ? ORDER BY name, id";
+    let rows = sqlx::query(sql).bind(tenant.as_str()).fetch_all(from).await?;
+    rows.iter().map(|row| Ok((row.try_get("id")?, row.try_get("edition")?))).collect()
 }
 
 fn contact(row: &SqliteRow) -> sqlx::Result<Contact> {
