@@ -33,7 +33,8 @@ pub trait Log: Clone + Send + Sync + 'static {
 pub struct Subscription {
     /// Name of the consumer group.
     pub group: String,
-    /// Topics to read, all with the same number of partitions: a worker has a partition of all or of none.
+    /// Topics to read, all with the same number of partitions: a worker has a partition of all or of none. None at
+    /// all = a worker that only writes, with the partitions of its state: what it reads is not in the log.
     pub topics: Vec<String>,
     /// The compacted topic ([`crate::Keep::Latest`]) that keeps its state; none = it has no state.
     pub state: Option<String>,

@@ -50,7 +50,8 @@ impl EmbeddedWorker {
         let topics = what.topics.iter().map(|name| shared.topic(name)).collect::<Result<Vec<_>, _>>()?;
         let state = what.state.as_deref().map(|name| shared.state_topic(name)).transpose()?;
         let count = |topic: usize| shared.config.topics[topic].partitions;
-        let partitions = topics.first().map_or(0, |topic| count(*topic));
+        // One that reads nothing has the partitions of its state.
+        let partitions = topics.first().or(state.as_ref()).map_or(0, |topic| count(*topic));
         if let Some(other) = topics.iter().chain(&state).find(|topic| count(**topic) != partitions) {
             let topic = shared.config.topics[*other].name.clone();
             return Err(Error::Topic {

@@ -1,6 +1,8 @@
 //! What every backend does. Each test is a function over [`Backend`]; a backend takes them all.
 
-use ringpost_bus::{Commit, Error, Event, Log, Offset, Partition, Position, Worker, partition_of};
+use ringpost_bus::{
+    Commit, Error, Event, Log, Offset, Partition, Position, Subscription, Worker, partition_of,
+};
 
 use crate::bench::{
     Backend, Bench, HASTY, PARTITIONS, PATIENT, batches, change, done_with, keeper, output, read_all, reader,
@@ -29,6 +31,7 @@ mod embedded {
         output_state_and_position_appear_together
         a_commit_with_one_bad_part_does_nothing
         state_is_the_newest_value_of_each_key
+        one_that_only_writes_keeps_how_far_it_has_come_with_what_it_wrote
         an_append_wakes_a_reader_that_waits
         idle_is_told_only_at_the_end_with_the_time_of_then
         a_quiet_partition_is_told_to_be_at_its_end_while_another_is_busy
@@ -164,6 +167,28 @@ async fn state_is_the_newest_value_of_each_key<B: Backend>(mut backend: B) {
     let log = backend.open().await;
     let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
     assert_eq!(state(&log, "g").await, [pair("a", "3"), pair("a", "other partition")]);
+}
+
+/// What it reads is not in the log: a file, a device.
+async fn one_that_only_writes_keeps_how_far_it_has_come_with_what_it_wrote<B: Backend>(mut backend: B) {
+    let log = backend.open().await;
+    let subscription = || Subscription { topics: Vec::new(), ..keeper("files", "in") };
+    let mut worker = log.worker(subscription()).await.unwrap();
+    let assigned = until_idle(&mut worker).await;
+    assert_eq!(assigned.len(), PARTITIONS as usize, "{assigned:?}");
+    let outputs = vec![output("in", vec![record("acme", "line 1")])];
+    let changes = vec![change(Partition(0), "a.log", Some("7"))];
+    worker.commit(Commit { outputs, changes, ..Commit::default() }).await.unwrap();
+    drop((worker, log));
+    let log = backend.open().await;
+    assert_eq!(read_all(&log, "g", "in").await, ["line 1"]);
+    let mut worker = log.worker(subscription()).await.unwrap();
+    let kept = until_idle(&mut worker).await.into_iter().find_map(|event| match event {
+        Event::Assigned(one) if one.partition == Partition(0) => Some(one.state),
+        _ => None,
+    });
+    let kept = kept.unwrap();
+    assert_eq!((&kept[0].key[..], &kept[0].value[..]), (&b"a.log"[..], &b"7"[..]));
 }
 
 async fn an_append_wakes_a_reader_that_waits<B: Backend>(mut backend: B) {
