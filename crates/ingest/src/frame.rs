@@ -24,6 +24,20 @@ pub struct Frame<'a> {
     pub length: u64,
 }
 
+/// A place between two frames of an input, and what has to be known to go on there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resume {
+    /// Of the first byte that was not taken.
+    pub position: Position,
+    /// It stands inside a JSON array.
+    pub in_array: bool,
+}
+
+impl Resume {
+    /// The begin of an input.
+    pub const BEGIN: Self = Self { position: Position::FIRST, in_array: false };
+}
+
 /// The frames of bytes that are all at hand; see [`frames`].
 #[derive(Debug)]
 pub struct Frames<'a> {

@@ -14,5 +14,5 @@ mod text;
 
 pub use decode::{decode, decode_frame};
 pub use decoded::{Decoded, Notes, Position, Reject, Source};
-pub use frame::{Frame, Frames, Splitter, frames};
+pub use frame::{Frame, Frames, Resume, Splitter, frames};
 pub use reason::Reason;

@@ -2,6 +2,7 @@
 
 use ringpost_model::Dialect;
 
+use super::Resume;
 use crate::decoded::{LEVELS, Position};
 
 /// What stands at the begin of the bytes.
@@ -67,6 +68,16 @@ impl Cutter {
     pub(crate) fn new(dialect: Dialect) -> Self {
         let by_line = matches!(dialect, Dialect::Native);
         Self { position: Position::FIRST, by_line, in_array: false, scan: Scan::default() }
+    }
+
+    /// For an input of which everything before a place has been taken.
+    pub(crate) fn resume(dialect: Dialect, at: Resume) -> Self {
+        Self { position: at.position, in_array: at.in_array, ..Self::new(dialect) }
+    }
+
+    /// Where one that knows nothing else can go on; to be asked between frames.
+    pub(crate) const fn resume_at(&self) -> Resume {
+        Resume { position: self.position, in_array: self.in_array }
     }
 
     pub(crate) const fn position(&self) -> Position {

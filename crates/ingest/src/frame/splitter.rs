@@ -2,8 +2,8 @@
 
 use ringpost_model::Dialect;
 
-use super::Frame;
 use super::cutter::{Cut, Cutter};
+use super::{Frame, Resume};
 use crate::decoded::{Position, RECORD_BYTES};
 
 /// Longest frame that is held whole: a document as a form body takes up to three bytes for one.
@@ -37,6 +37,17 @@ impl Splitter {
     /// For one input.
     pub fn new(dialect: Dialect) -> Self {
         Self { cutter: Cutter::new(dialect), buffer: Vec::new(), given: 0, long: None, last: false }
+    }
+
+    /// For an input that goes on behind a place where all before was taken; positions count from its begin.
+    pub fn resume(dialect: Dialect, at: Resume) -> Self {
+        Self { cutter: Cutter::resume(dialect, at), ..Self::new(dialect) }
+    }
+
+    /// Where another splitter can go on, as though this one had never been: behind the last frame that was given
+    /// out. None while it is in the middle of a frame that is too long to be held.
+    pub fn resume_at(&self) -> Option<Resume> {
+        self.long.is_none().then(|| self.cutter.resume_at())
     }
 
     /// More of the input.

@@ -36,6 +36,27 @@ fn pieces(dialect: Dialect, bytes: &[u8], size: usize) -> Vec<Owned> {
     found
 }
 
+/// As a reader that forgets everything but the place after every piece, and reads what was not taken once more.
+fn resumed(dialect: Dialect, bytes: &[u8], size: usize) -> Vec<Owned> {
+    let (mut found, mut at, mut end) = (Vec::new(), Resume::BEGIN, 0);
+    loop {
+        end = bytes.len().min(end + size);
+        let mut splitter = Splitter::resume(dialect, at);
+        splitter.feed(&bytes[at.position.offset as usize..end]);
+        if end == bytes.len() {
+            splitter.finish();
+        }
+        while let Some(frame) = splitter.next() {
+            found.extend(owned(&[frame]));
+        }
+        at = splitter.resume_at().unwrap();
+        if end == bytes.len() {
+            assert_eq!(at.position.offset as usize, end);
+            return found;
+        }
+    }
+}
+
 fn native(input: &str, expected: &[&str]) {
     check(Dialect::Native, input, expected);
 }
@@ -146,6 +167,7 @@ proptest! {
         for dialect in Dialect::ALL {
             let whole: Vec<_> = frames(dialect, input.as_bytes()).collect();
             prop_assert_eq!(pieces(dialect, input.as_bytes(), size), owned(&whole), "{:?}", dialect);
+            prop_assert_eq!(resumed(dialect, input.as_bytes(), size), owned(&whole), "{:?}", dialect);
         }
     }
 
