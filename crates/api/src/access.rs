@@ -90,6 +90,18 @@ impl Access {
         Ok(Grant { pbx: key, dialect: found.dialect, tenant })
     }
 
+    /// What an input may write that the operator of this machine has named in its configuration, and that so needs no
+    /// token: as its pbx, for the tenant named there, else the pbx's. A pbx that nobody has declared is taken at its
+    /// word: on a fresh installation nothing is.
+    pub fn grant_input(&self, pbx: &PbxKey, tenant: Option<&TenantKey>, dialect: Option<Dialect>) -> Grant {
+        let found = self.pbxs.get(pbx);
+        Grant {
+            pbx: pbx.clone(),
+            dialect: dialect.or(found.map(|found| found.dialect)).unwrap_or_default(),
+            tenant: tenant.cloned().or_else(|| found?.tenant.clone()),
+        }
+    }
+
     /// Whether a leg of this tenant may be written under a grant. An installation without any tenant takes
     /// every name: it makes its tenant at the first leg.
     pub(crate) fn standing(&self, grant: &Grant, tenant: &TenantKey) -> Standing {
@@ -169,6 +181,21 @@ mod tests {
         let grant = access.grant("multi", "rivals").unwrap();
         assert_eq!(access.standing(&grant, &tenant("rival")), Standing::Allowed);
         assert_eq!(access.standing(&grant, &tenant("acme")), Standing::Forbidden);
+    }
+
+    #[test]
+    fn an_input_of_the_configuration_writes_as_its_pbx_and_for_the_tenant_named_there() {
+        let access = access();
+        let grant = |pbx: &str, named: Option<&str>, dialect| {
+            let (pbx, named) = (PbxKey::new(pbx).unwrap(), named.map(tenant));
+            let grant = access.grant_input(&pbx, named.as_ref(), dialect);
+            (grant.dialect, grant.tenant.map(|tenant| tenant.to_string()).unwrap_or_default())
+        };
+        assert_eq!(grant("k1", None, None), (Dialect::Native, "reseller".to_owned()));
+        assert_eq!(grant("k1", Some("acme"), None), (Dialect::Native, "acme".to_owned()));
+        let other = Some(Dialect::FreeswitchCdr);
+        assert_eq!(grant("multi", None, other), (Dialect::FreeswitchCdr, String::new()));
+        assert_eq!(grant("undeclared", None, other), (Dialect::FreeswitchCdr, String::new()));
     }
 
     #[test]

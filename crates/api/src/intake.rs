@@ -17,7 +17,7 @@ pub trait Intake: Clone + Send + Sync + 'static {
     fn store(&self, delivered: Delivered) -> impl Future<Output = Result<(), NotStored>> + Send;
 }
 
-/// Everything that one request brought.
+/// Everything that one request, or one reading of a file, brought.
 #[derive(Debug, Clone, Default)]
 pub struct Delivered {
     /// In what it was written.
@@ -37,7 +37,9 @@ pub struct DeadLetter {
     pub pbx: PbxKey,
     /// Why it was refused.
     pub refusal: Refusal,
-    /// Where in the request it stood, in words.
+    /// By which input it came, in words.
+    pub input: String,
+    /// Where in the input it stood, in words.
     pub position: String,
     /// As it came.
     pub bytes: Vec<u8>,
@@ -88,53 +90,74 @@ pub struct NotStored {
 pub(crate) fn judge(access: &Access, grant: &Grant, content_type: Option<&str>, body: &[u8]) -> Delivered {
     let source = Source { tenant: grant.tenant.clone(), pbx: Some(grant.pbx.clone()), content_type };
     let decoded = decode(grant.dialect, &source, body);
+    let judge = Judge { access, grant, input: &format!("http {}", grant.pbx) };
     let mut delivered = Delivered { dialect: grant.dialect, ..Delivered::default() };
-    delivered.dead_letters.extend(decoded.rejects.into_iter().map(|reject| unreadable(grant, reject)));
+    for reject in decoded.rejects {
+        let position = reject.position.to_string();
+        delivered.dead_letters.push(judge.unreadable(reject, position));
+    }
     for record in decoded.records {
-        match refusal(access, grant, &record) {
-            None => delivered.records.push(record),
-            Some(refusal) => delivered.dead_letters.push(refused(grant, &record, refusal)),
-        }
+        let position = format!("leg {}", record.leg);
+        judge.record(record, || position, &mut delivered);
     }
     delivered
 }
 
-fn unreadable(grant: &Grant, reject: Reject) -> DeadLetter {
-    DeadLetter {
-        dialect: grant.dialect,
-        pbx: grant.pbx.clone(),
-        position: reject.position.to_string(),
-        bytes: reject.bytes,
-        refusal: Refusal::Unreadable(reject.reason),
-    }
+/// Judges what one input brings.
+#[derive(Debug, Clone, Copy)]
+pub struct Judge<'a> {
+    /// Which tenants there are.
+    pub access: &'a Access,
+    /// What the input may write.
+    pub grant: &'a Grant,
+    /// Names it in dead letters: `http k1`, `file /var/log/cdr.json`.
+    pub input: &'a str,
 }
 
-fn refusal(access: &Access, grant: &Grant, record: &LegRecord) -> Option<Refusal> {
-    if record.pbx != grant.pbx {
-        let why = format!("the leg is of pbx {}, the token is of {}", record.pbx, grant.pbx);
-        return Some(Refusal::Forbidden(why));
-    }
-    match access.standing(grant, &record.tenant) {
-        Standing::Allowed => None,
-        Standing::Forbidden => {
-            let why =
-                format!("the leg is of tenant {}, pbx {} may not speak for it", record.tenant, grant.pbx);
-            Some(Refusal::Forbidden(why))
-        }
-        Standing::Unknown => {
-            let why = format!("no tenant has the key {}; add it, then replay this", record.tenant);
-            Some(Refusal::UnknownTenant(why))
+impl Judge<'_> {
+    /// The dead letter of an element that cannot be read. `position`: where in the input it stands, in words.
+    pub fn unreadable(&self, reject: Reject, position: String) -> DeadLetter {
+        DeadLetter {
+            dialect: self.grant.dialect,
+            pbx: self.grant.pbx.clone(),
+            input: self.input.to_owned(),
+            position,
+            bytes: reject.bytes,
+            refusal: Refusal::Unreadable(reject.reason),
         }
     }
-}
 
-/// A record that could be read is kept in format 1, whatever it was written in: so it can be replayed.
-fn refused(grant: &Grant, record: &LegRecord, refusal: Refusal) -> DeadLetter {
-    DeadLetter {
-        dialect: Dialect::Native,
-        pbx: grant.pbx.clone(),
-        position: format!("leg {}", record.leg),
-        bytes: serde_json::to_vec(record).expect("a leg record has only text keys"),
-        refusal,
+    /// Adds a record to what is delivered: to the records, or with the reason to the dead letters. There it is kept in
+    /// format 1, whatever it was written in: so it can be replayed.
+    pub fn record(&self, record: LegRecord, position: impl FnOnce() -> String, delivered: &mut Delivered) {
+        let Some(refusal) = self.refusal(&record) else { return delivered.records.push(record) };
+        delivered.dead_letters.push(DeadLetter {
+            dialect: Dialect::Native,
+            pbx: self.grant.pbx.clone(),
+            input: self.input.to_owned(),
+            position: position(),
+            bytes: serde_json::to_vec(&record).expect("a leg record has only text keys"),
+            refusal,
+        });
+    }
+
+    fn refusal(&self, record: &LegRecord) -> Option<Refusal> {
+        let grant = self.grant;
+        if record.pbx != grant.pbx {
+            let why = format!("the leg is of pbx {}, what it came by is of {}", record.pbx, grant.pbx);
+            return Some(Refusal::Forbidden(why));
+        }
+        match self.access.standing(grant, &record.tenant) {
+            Standing::Allowed => None,
+            Standing::Forbidden => {
+                let why =
+                    format!("the leg is of tenant {}, pbx {} may not speak for it", record.tenant, grant.pbx);
+                Some(Refusal::Forbidden(why))
+            }
+            Standing::Unknown => {
+                let why = format!("no tenant has the key {}; add it, then replay this", record.tenant);
+                Some(Refusal::UnknownTenant(why))
+            }
+        }
     }
 }

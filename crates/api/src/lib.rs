@@ -10,5 +10,5 @@ mod intake;
 mod route;
 
 pub use access::{Access, Denied, Grant, PbxAccess, TokenHash};
-pub use intake::{DeadLetter, Delivered, Intake, NotStored, Refusal};
+pub use intake::{DeadLetter, Delivered, Intake, Judge, NotStored, Refusal};
 pub use route::{Limits, SharedAccess, router};

@@ -39,24 +39,34 @@ pub struct LogIntake<L, S = Store> {
 
 impl<L: Log, S: Ledger> Intake for LogIntake<L, S> {
     async fn store(&self, delivered: Delivered) -> Result<(), NotStored> {
-        let now = (self.clock)();
-        self.make_first_tenant(&delivered.records, now).await?;
-        let letters: Vec<_> = delivered.dead_letters.iter().map(|letter| row(letter, now)).collect();
-        self.dead_letters.add(&letters).await.map_err(|error| not_stored(&error))?;
-        let count = delivered.records.len() as u64;
-        let records = delivered.records.iter().map(|record| write(record, now)).collect::<Result<_, _>>();
-        let records = records.map_err(|error| not_stored(&error))?;
+        let records = self.prepare(&delivered).await?;
         self.log.append(LEGS, records).await.map_err(|error| not_stored(&error))?;
-        self.metrics.legs_accepted.with_label_values(&[delivered.dialect.name()]).inc_by(count);
-        // Only now is the sender told: what comes again since it could not be stored is not counted twice.
-        for letter in &delivered.dead_letters {
-            self.metrics.legs_rejected.with_label_values(&[letter.refusal.class()]).inc();
-        }
+        self.count(&delivered);
         Ok(())
     }
 }
 
-impl<L: Log, S: Ledger> LogIntake<L, S> {
+impl<L: Clone, S: Ledger> LogIntake<L, S> {
+    /// Everything but the log: the tenants are there, what was refused is among the dead letters. What is left is to
+    /// make these records durable.
+    pub(super) async fn prepare(&self, delivered: &Delivered) -> Result<Vec<Record>, NotStored> {
+        let now = (self.clock)();
+        self.make_first_tenant(&delivered.records, now).await?;
+        let letters: Vec<_> = delivered.dead_letters.iter().map(|letter| row(letter, now)).collect();
+        self.dead_letters.add(&letters).await.map_err(|error| not_stored(&error))?;
+        let records = delivered.records.iter().map(|record| write(record, now)).collect::<Result<_, _>>();
+        records.map_err(|error| not_stored(&error))
+    }
+
+    /// Only once it is durable: what comes again since it could not be stored is not counted twice.
+    pub(super) fn count(&self, delivered: &Delivered) {
+        let accepted = self.metrics.legs_accepted.with_label_values(&[delivered.dialect.name()]);
+        accepted.inc_by(delivered.records.len() as u64);
+        for letter in &delivered.dead_letters {
+            self.metrics.legs_rejected.with_label_values(&[letter.refusal.class()]).inc();
+        }
+    }
+
     /// An installation without a tenant makes one at its first leg (architecture.md, Tenants and switches).
     async fn make_first_tenant(&self, records: &[LegRecord], now: Timestamp) -> Result<(), NotStored> {
         if !self.access.get().tenants.is_empty() {
@@ -98,7 +108,7 @@ fn row(letter: &ringpost_api::DeadLetter, now: Timestamp) -> DeadLetter {
     let reason = letter.refusal.to_string();
     let mut row = DeadLetter::new("", now, &reason, letter.dialect.name(), &letter.bytes);
     let hash: String = row.sha256.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    row.position = format!("http {} {} {hash}", letter.pbx, letter.position).into();
+    row.position = format!("{} {} {hash}", letter.input, letter.position).into();
     row.pbx = Some(letter.pbx.clone());
     row
 }
