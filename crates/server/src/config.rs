@@ -13,6 +13,7 @@ mod reader;
 mod sections;
 mod setting;
 mod similar;
+mod source;
 
 #[cfg(test)]
 mod tests;
@@ -29,3 +30,4 @@ pub use sections::{
 };
 pub use setting::ByteSize;
 pub(crate) use similar::nearest;
+pub use source::{FileSource, Sources};

@@ -59,7 +59,9 @@ fn print(settled: &[Settled], out: &mut dyn Write) -> std::io::Result<()> {
         let section = settled.key.rsplit_once('.').map_or("", |(section, _)| section);
         if section != current {
             let gap = if current.is_empty() { "" } else { "\n" };
-            writeln!(out, "{gap}[{section}]")?;
+            // One of several: `source.file[0]`.
+            let several = section.split_once('[').map(|(name, _)| format!("[{name}]"));
+            writeln!(out, "{gap}[{}]", several.as_deref().unwrap_or(section))?;
             current = section;
         }
         writeln!(out, "{line:width$}  # {}", settled.place)?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeArray, DeTable, DeValue};
 
 use super::mistake::Mistake;
 
@@ -119,12 +119,28 @@ fn flatten(
             if prefix.is_empty() { key.get_ref().to_string() } else { format!("{prefix}.{}", key.get_ref()) };
         match value.get_ref() {
             DeValue::Table(inner) if !inner.is_empty() => flatten(positions, &path, inner, entries),
+            DeValue::Array(list) if is_of_tables(list) => {
+                for (index, element) in list.iter().enumerate() {
+                    let path = format!("{path}[{index}]");
+                    let place = positions.place(element.span().start);
+                    let begin = Entry { value: Given::Table, place: place.clone(), key_place: place };
+                    entries.insert(path.clone(), begin);
+                    if let DeValue::Table(inner) = element.get_ref() {
+                        flatten(positions, &path, inner, entries);
+                    }
+                }
+            }
             _ => {
                 let key_place = positions.place(key.span().start);
                 entries.insert(path, Entry { key_place, ..entry(positions, value) });
             }
         }
     }
+}
+
+/// `[[source.file]]`: each is a section of its own, `source.file[0]`, that begins with a [`Given::Table`].
+fn is_of_tables(list: &DeArray<'_>) -> bool {
+    !list.is_empty() && list.iter().all(|element| matches!(element.get_ref(), DeValue::Table(_)))
 }
 
 fn entry(positions: &Positions<'_>, value: &Spanned<DeValue<'_>>) -> Entry {

@@ -11,6 +11,7 @@ use super::mistake::{Mistake, Wrong};
 use super::reader::{Reader, Settled};
 use super::sections::{Breaker, Config};
 use super::setting::ByteSize;
+use super::source;
 
 /// The documented default.
 pub const DEFAULT_TOML: &str = include_str!("../../../../config/default.toml");
@@ -126,6 +127,7 @@ const CENTURY: Duration = Duration::from_secs(36_500 * 24 * 3600);
 
 fn resolve(reader: &mut Reader, config: &mut Config) {
     intake(reader, config);
+    source::resolve(reader, &mut config.source);
     sessions(reader, config);
     bus(reader, config);
     delivery(reader, config);

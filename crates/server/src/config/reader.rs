@@ -108,6 +108,35 @@ impl Reader {
         }
     }
 
+    /// The sections of this name, by where they begin: `[[source.file]]`, each once.
+    pub(crate) fn sections(&mut self, name: &str) -> Vec<Place> {
+        let mut places = Vec::new();
+        while let Some(entry) = self.entries.remove(&format!("{name}[{}]", places.len())) {
+            places.push(entry.place);
+        }
+        places
+    }
+
+    /// Where a key of a section that may come several times was written as though there were only one.
+    pub(crate) fn single(&mut self, name: &str) {
+        let below = format!("{name}.");
+        let is_of = |key: &str| key == name || key.starts_with(&below);
+        let keys: Vec<String> = self.entries.keys().filter(|key| is_of(key)).cloned().collect();
+        let entries: Vec<Entry> = keys.iter().filter_map(|key| self.entries.remove(key)).collect();
+        if let Some(entry) = entries.into_iter().next() {
+            let instead = format!("write [[{name}]] above it, with two brackets: there may be several");
+            self.wrong(name, entry.key_place, Wrong::new("one of several", instead));
+        }
+    }
+
+    /// Keeps the mistake that a key which has to be written was not, where it was not.
+    pub(crate) fn requires(&mut self, key: &str, section: &Place, instead: &str) {
+        let is_there = |one: &Settled| one.key == key && one.place != Place::Default;
+        if !self.settled.iter().any(is_there) {
+            self.wrong(key, section.clone(), Wrong::new("missing", instead));
+        }
+    }
+
     /// Keeps a mistake that concerns a key already read, such as one setting that contradicts another.
     pub(crate) fn contradiction(&mut self, key: &str, wrong: impl fmt::Display, instead: impl fmt::Display) {
         let settled = self.settled.iter().find(|settled| settled.key == key);

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 
 use super::mail::Mail;
 use super::setting::ByteSize;
+use super::source::Sources;
 
 const fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
@@ -36,6 +37,8 @@ pub struct Config {
     pub http: Http,
     /// `[admin]`
     pub admin: Admin,
+    /// `[source]`
+    pub source: Sources,
     /// `[sessions]`
     pub sessions: Sessions,
     /// `[bus]`
