@@ -165,7 +165,11 @@ impl Files {
         }
     }
 
-    fn check(&self) -> Result<(), NotStored> {
+    /// Whether what is written now can be found again.
+    ///
+    /// # Errors
+    /// A file is gone.
+    pub(crate) fn check(&self) -> Result<(), NotStored> {
         let Some(path) = self.missing() else { return Ok(()) };
         let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
         let reason = format!("not stored, {name} is gone from the data folder; put it back and try again");

@@ -72,6 +72,18 @@ pub struct Metrics {
     pub(crate) dead_letters: IntCounter,
     /// Letters that were there already.
     pub(crate) dead_letters_repeated: IntCounter,
+    /// Bytes of files read, by source.
+    pub(crate) source_bytes: IntCounterVec,
+    /// Legs taken in from files, by source.
+    pub(crate) source_legs: IntCounterVec,
+    /// Elements of files refused, by source.
+    pub(crate) source_rejected: IntCounterVec,
+    /// Bytes of files not read yet, by source.
+    pub(crate) source_behind: IntGaugeVec,
+    /// Files that are looked at, by source.
+    pub(crate) source_files: IntGaugeVec,
+    /// Files and folders that cannot be read, by source.
+    pub(crate) source_troubles: IntGaugeVec,
     /// Mails about triggers, by what came of them: `sent`, `failed` (it is tried again), `given_up`.
     pub(crate) mails: IntCounterVec,
 }
@@ -131,6 +143,20 @@ impl Metrics {
             lanes: make.gauges("deliver_lanes", "Lanes to receivers.", "state")?,
             queue_depth: make.gauges("queue_depth", "Items that wait in a queue.", "queue")?,
             queue_capacity: make.gauges("queue_capacity", "Items that a queue takes at most.", "queue")?,
+            source_bytes: make.counters("source_read_bytes_total", "Bytes of files read.", "source")?,
+            source_legs: make.counters("source_legs_total", "Legs taken in from files.", "source")?,
+            source_rejected: make.counters(
+                "source_rejected_total",
+                "Elements of files refused.",
+                "source",
+            )?,
+            source_behind: make.gauges("source_behind_bytes", "Bytes of files not read yet.", "source")?,
+            source_files: make.gauges("source_files", "Files that are looked at.", "source")?,
+            source_troubles: make.gauges(
+                "source_troubles",
+                "Files and folders of a source that cannot be read.",
+                "source",
+            )?,
             mails: make.counters("mail_mails_total", "Mails about triggers.", "outcome")?,
             dead_letters: make.counter("dead_letters_total", "Dead letters written.")?,
             dead_letters_repeated: make.counter(

@@ -16,6 +16,7 @@ pub(crate) mod logging;
 pub(crate) mod mail;
 mod notices;
 mod parts;
+pub(crate) mod sources;
 mod stream_time;
 mod sums;
 mod window;
@@ -50,6 +51,7 @@ use housekeeping::Housekeeping;
 pub use intake::LogIntake;
 use mail::Mail;
 use parts::Parts;
+use sources::Sources;
 
 /// Jobs that wait in one lane. A receiver that answers within milliseconds gets through so many in less than
 /// `handoff`; what waits longer is owed anyway. Half of what dispatch has in flight: one tenant never fills it alone.
@@ -157,6 +159,13 @@ impl Server {
             dead_letters,
             metrics: Arc::clone(&metrics),
         };
+        let sources = match config.source.files.is_empty() {
+            true => None,
+            false => {
+                let (intake, files) = (intake_of_log.clone(), Some(files.clone()));
+                Some(Sources::new(&config.source, &log, intake, configured.access(), files).await?)
+            }
+        };
         let legs = Guarded { intake: intake_of_log, files: files.clone() };
         let limits =
             ringpost_api::Limits { body: config.http.max_body.as_usize(), time: config.http.request_timeout };
@@ -165,6 +174,10 @@ impl Server {
 
         // The order in which they stop.
         parts.spawn("intake", |stop| http::serve(intake_listener, router, connections, stop));
+        let states = sources.as_ref().map(Sources::states).unwrap_or_default();
+        if let Some(sources) = sources {
+            parts.spawn("sources", |stop| sources.run(stop));
+        }
         parts.spawn("aggregate", |stop| aggregate.run(stop));
         parts.spawn("dispatch", |stop| dispatch.run(stop));
         parts.spawn("files", |stop| files.watch(stop));
@@ -177,7 +190,8 @@ impl Server {
             parts.spawn("mail", |stop| mail.run(stop));
         }
         let keep = housekeeping::keep(&config);
-        let housekeeping = Housekeeping { log, store: store.clone(), lanes, metrics, keep, board };
+        let housekeeping =
+            Housekeeping { log, store: store.clone(), lanes, metrics, keep, board, sources: states };
         parts.spawn("housekeeping", |stop| housekeeping.run(stop));
         readiness.intake.store(true, Ordering::Release);
         info!(%intake, %admin, data = %config.data.dir.display(), "ringpost is up");

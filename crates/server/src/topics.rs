@@ -11,6 +11,9 @@ pub const SESSIONS: &str = "ringpost.sessions";
 /// Envelopes, format 1, every revision, keyed by tenant.
 pub const CDRS: &str = "ringpost.cdrs";
 
+/// How far files have been read, keyed by source and file.
+pub(crate) const SOURCES: &str = "ringpost.sources";
+
 /// All of them, as configured.
 pub(crate) fn all(config: &Config) -> Vec<Topic> {
     let retention = &config.bus.retention;
@@ -19,5 +22,6 @@ pub(crate) fn all(config: &Config) -> Vec<Topic> {
         topic(LEGS, Keep::For(retention.legs)),
         topic(SESSIONS, Keep::Latest),
         topic(CDRS, Keep::For(retention.cdrs)),
+        topic(SOURCES, Keep::Latest),
     ]
 }

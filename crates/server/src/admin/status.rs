@@ -13,6 +13,7 @@ use ringpost_model::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{AdminState, json};
+use crate::serve::sources::SourceState;
 
 pub(crate) use collect::Collector;
 
@@ -36,6 +37,9 @@ pub(crate) struct Status {
     /// Parts that are not ready yet.
     pub(crate) waiting_for: Vec<String>,
     pub(crate) stages: Vec<Stage>,
+    /// Files that legs are read from.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub(crate) sources: Vec<Source>,
     pub(crate) sessions: Sessions,
     pub(crate) last_minute: LastMinute,
     pub(crate) lanes: Lanes,
@@ -56,6 +60,47 @@ pub(crate) struct Stage {
     pub(crate) lag_records: u64,
     /// Age of the oldest of them, in seconds.
     pub(crate) lag_seconds: f64,
+}
+
+/// Files that legs are read from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Source {
+    /// As configured: file, folder or pattern.
+    pub(crate) path: String,
+    pub(crate) pbx: String,
+    /// `trouble`, `done`, `waiting` (there is no file yet), `behind` or `current`.
+    pub(crate) state: String,
+    pub(crate) files: u64,
+    pub(crate) behind_bytes: u64,
+    /// Since the start of the process.
+    pub(crate) legs: u64,
+    pub(crate) rejected: u64,
+    /// What keeps it from being read.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub(crate) reason: String,
+}
+
+impl From<SourceState> for Source {
+    fn from(source: SourceState) -> Self {
+        let state = match () {
+            () if !source.trouble.is_empty() => "trouble",
+            () if source.is_done => "done",
+            () if source.files == 0 => "waiting",
+            () if source.behind > 0 => "behind",
+            () => "current",
+        };
+        Self {
+            path: source.path,
+            pbx: source.pbx,
+            state: state.to_owned(),
+            files: source.files,
+            behind_bytes: source.behind,
+            legs: source.legs,
+            rejected: source.rejected,
+            reason: source.trouble,
+        }
+    }
 }
 
 /// Calls in memory.

@@ -15,6 +15,7 @@ use crate::admin::status::Collector;
 use crate::clock;
 use crate::config::Config;
 use crate::metrics::Metrics;
+use crate::serve::sources::SourceStates;
 
 /// Scrapes come every 15 s or so; a second is fresh enough for all of them and costs next to nothing.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -30,6 +31,8 @@ pub(super) struct Housekeeping {
     pub(super) keep: Keep,
     /// Where the status of the process is put up.
     pub(super) board: Arc<Board>,
+    /// How the sources are doing.
+    pub(super) sources: Arc<SourceStates>,
 }
 
 /// How long what is kept, as configured.
@@ -72,7 +75,8 @@ impl Housekeeping {
         if let Err(error) = &stats {
             warn!(%error, "what is owed cannot be counted");
         }
-        let status = collector.collect(now, &lanes, stats.as_ref().ok()).await;
+        let mut status = collector.collect(now, &lanes, stats.as_ref().ok()).await;
+        status.sources = self.sources.all().into_iter().map(Into::into).collect();
         for stage in &status.stages {
             let name = [stage.name.as_str()];
             self.metrics.lag_records.with_label_values(&name).set(number(stage.lag_records));

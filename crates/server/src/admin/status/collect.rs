@@ -53,6 +53,8 @@ impl Collector {
             readiness: String::new(),
             waiting_for: Vec::new(),
             stages: self.stages(now, &mut unknown).await,
+            // Known to those who read them.
+            sources: Vec::new(),
             sessions: Sessions {
                 live: not_negative(self.metrics.sessions_live.get()),
                 kept: not_negative(self.metrics.sessions_kept.get()),

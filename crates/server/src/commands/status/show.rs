@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use ringpost_model::Timestamp;
 
-use crate::admin::status::{Lane, LastMinute, OwedBy, Queue, Stage, Status};
+use crate::admin::status::{Lane, LastMinute, OwedBy, Queue, Source, Stage, Status};
 use crate::cli::harmless;
 
 const WIDTH: usize = 80;
@@ -24,6 +24,7 @@ pub(super) fn page(status: &Status, now: Timestamp, coloured: bool) -> String {
     let mut out = String::new();
     look.head(&mut out, status);
     look.stages(&mut out, &status.stages);
+    look.sources(&mut out, &status.sources);
     look.work(&mut out, status);
     look.owed(&mut out, status);
     look.lanes(&mut out, status);
@@ -70,6 +71,31 @@ impl Look {
         }
         if stages.is_empty() {
             let _ = writeln!(out, "nothing was read yet");
+        }
+    }
+
+    fn sources(&self, out: &mut String, sources: &[Source]) {
+        if sources.is_empty() {
+            return;
+        }
+        let head = "SOURCE    BYTES BEHIND  FILES       LEGS    REJECTED  PATH";
+        let _ = writeln!(out, "\n{}", self.paint(DIM, head));
+        for source in sources {
+            let state = format!("{:<8}", fit(&source.state, 8));
+            let state = match source.state.as_str() {
+                "trouble" => self.paint(RED, &state),
+                "behind" | "waiting" => self.paint(YELLOW, &state),
+                _ => state,
+            };
+            let (behind, files) = (count(source.behind_bytes), count(source.files));
+            let (legs, rejected) = (count(source.legs), count(source.rejected));
+            // Of a path its end says the most.
+            let path = fit_end(&source.path, 26);
+            let _ = writeln!(out, "{state} {behind:>13} {files:>6} {legs:>10} {rejected:>11}  {path}");
+            if !source.reason.is_empty() {
+                let reason = format!("         {}", fit(&source.reason, WIDTH - 9));
+                let _ = writeln!(out, "{}", self.paint(RED, &reason));
+            }
         }
     }
 
@@ -188,6 +214,16 @@ fn fit(text: &str, width: usize) -> String {
         return text;
     }
     text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+}
+
+/// Cut at its begin.
+fn fit_end(text: &str, width: usize) -> String {
+    let text = harmless(text);
+    let length = text.chars().count();
+    if length <= width {
+        return text;
+    }
+    std::iter::once('…').chain(text.chars().skip(length + 1 - width)).collect()
 }
 
 fn seconds(from: Timestamp, to: Timestamp) -> i64 {

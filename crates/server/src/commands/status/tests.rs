@@ -27,6 +27,12 @@ fn busy() -> String {
         "v": 1, "version": "0.1.0", "at": at(0), "started": at(-90_000), "readiness": "ready", "waitingFor": [],
         "stages": [{"name": "aggregate", "lagRecords": 0, "lagSeconds": 0.0},
             {"name": "dispatch", "lagRecords": 1_234_567, "lagSeconds": 93.5}],
+        "sources": [
+            {"path": "/var/log/freeswitch/json_cdr/*.json", "pbx": "fs1", "state": "trouble", "files": 1_204,
+                "behindBytes": 12_300_000, "legs": 90_311, "rejected": 2,
+                "reason": "/var/log/freeswitch/json_cdr: no permission; let the user of this process read it"},
+            {"path": "/srv/legs.log", "pbx": "k1", "state": "current", "files": 1, "behindBytes": 0, "legs": 12,
+                "rejected": 0}],
         "sessions": {"live": 311, "kept": 2_044},
         "lastMinute": {"seconds": 60, "legs": 12_040, "records": 3_001, "requests": 6_100, "delivered": 5_988},
         "lanes": {"busy": 12, "inFlight": 71, "waiting": 140, "troubled": troubled, "more": 7},
