@@ -19,6 +19,7 @@ mod neighbours;
 mod operate;
 mod retry;
 mod secrets;
+mod sources;
 mod ssrf;
 mod stop;
 mod sums;

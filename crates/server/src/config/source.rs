@@ -79,7 +79,7 @@ pub(crate) fn resolve(reader: &mut Reader, sources: &mut Sources) {
 fn file(reader: &mut Reader, section: &str, place: &Place) -> FileSource {
     let mut source = FileSource::default();
     let key = |name: &str| format!("{section}.{name}");
-    reader.set_checked(&key("path"), &mut source.path, pattern);
+    reader.set_checked(&key("path"), &mut source.path, |path| pattern(path));
     reader.requires(
         &key("path"),
         place,
@@ -93,7 +93,7 @@ fn file(reader: &mut Reader, section: &str, place: &Place) -> FileSource {
     source
 }
 
-fn pattern(path: &PathBuf) -> Result<(), Wrong> {
+fn pattern(path: &Path) -> Result<(), Wrong> {
     if !path.is_absolute() {
         let instead = "write it from the root, with a / first: where a service is started is nobody's choice";
         return Err(Wrong::new(format!("{} is no absolute path", quoted(&path.to_string_lossy())), instead));
