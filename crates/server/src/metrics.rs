@@ -84,6 +84,18 @@ pub struct Metrics {
     pub(crate) source_files: IntGaugeVec,
     /// Files and folders that cannot be read, by source.
     pub(crate) source_troubles: IntGaugeVec,
+    /// Tenants whose tables are in memory.
+    pub(crate) tables_loaded: IntGauge,
+    /// What they take there, in bytes, about.
+    pub(crate) tables_bytes: IntGauge,
+    /// Contacts that records named.
+    pub(crate) directory_matches: IntCounter,
+    /// Contacts that were too many for their record.
+    pub(crate) directory_matches_cut: IntCounter,
+    /// Records that a tariff gave a price.
+    pub(crate) records_rated: IntCounter,
+    /// Records that wait for their tenant's tables.
+    pub(crate) records_held: IntGauge,
     /// Mails about triggers, by what came of them: `sent`, `failed` (it is tried again), `given_up`.
     pub(crate) mails: IntCounterVec,
 }
@@ -157,6 +169,18 @@ impl Metrics {
                 "Files and folders of a source that cannot be read.",
                 "source",
             )?,
+            tables_loaded: make.gauge("enrich_tables_loaded", "Tenants whose tables are in memory.")?,
+            tables_bytes: make.gauge("enrich_tables_bytes", "What they take there.")?,
+            directory_matches: make
+                .counter("enrich_directory_matches_total", "Contacts that records named.")?,
+            directory_matches_cut: make.counter(
+                "enrich_directory_matches_cut_total",
+                "Contacts that were too many for their record.",
+            )?,
+            records_rated: make
+                .counter("enrich_records_rated_total", "Records that a tariff gave a price.")?,
+            records_held: make
+                .gauge("enrich_records_held", "Records that wait for their tenant's tables.")?,
             mails: make.counters("mail_mails_total", "Mails about triggers.", "outcome")?,
             dead_letters: make.counter("dead_letters_total", "Dead letters written.")?,
             dead_letters_repeated: make.counter(

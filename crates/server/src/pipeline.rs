@@ -5,6 +5,6 @@ pub use crate::admin::Readiness;
 pub use crate::clock::{Clock, wall};
 pub use crate::metrics::Metrics;
 pub use crate::resources::tenant_id;
-pub use crate::serve::{Aggregate, BacklogLimits, DeadLetters, Dispatch, Fire, LogIntake};
+pub use crate::serve::{Aggregate, BacklogLimits, DeadLetters, Dispatch, Fire, LogIntake, TableReader};
 pub use crate::topics::{CDRS, LEGS, SESSIONS};
 pub use crate::trigger_cache::{TriggerCache, TriggerSource};

@@ -19,6 +19,7 @@ mod parts;
 pub(crate) mod sources;
 mod stream_time;
 mod sums;
+mod tables;
 mod window;
 
 use std::net::SocketAddr;
@@ -52,6 +53,8 @@ pub use intake::LogIntake;
 use mail::Mail;
 use parts::Parts;
 use sources::Sources;
+use tables::TableKeeper;
+pub use tables::TableReader;
 
 /// Jobs that wait in one lane. A receiver that answers within milliseconds gets through so many in less than
 /// `handoff`; what waits longer is owed anyway. Half of what dispatch has in flight: one tenant never fills it alone.
@@ -96,6 +99,9 @@ impl Server {
         metrics.adopt(log.metrics(), store.metrics()).context("register metrics")?;
         let dead_letters = DeadLetters::new(store.clone(), Arc::clone(&metrics));
         let configured = Configured::load(store.clone(), config.triggers.poll).await?;
+        let memory = config.enrich.tables_memory.as_usize();
+        let (poll, counted) = (config.triggers.poll, Arc::clone(&metrics));
+        let tables = TableKeeper::start(store.clone(), poll, memory, counted).await?;
         let mail = Mail::new(&config.mail, store.clone(), clock::wall(), Arc::clone(&metrics))?;
         let intake_listener = bind(config.http.listen, "http.listen").await?;
         let admin_listener = bind(config.admin.listen, "admin.listen").await?;
@@ -147,6 +153,7 @@ impl Server {
             clock: clock::wall(),
             config: sessions(&config),
             settings: configured.settings(),
+            tables: tables.reader(),
             dead_letters: dead_letters.clone(),
             metrics: Arc::clone(&metrics),
             readiness: Arc::clone(&readiness),
@@ -182,6 +189,7 @@ impl Server {
         parts.spawn("dispatch", |stop| dispatch.run(stop));
         parts.spawn("files", |stop| files.watch(stop));
         parts.spawn("configuration", |stop| configured.run(stop));
+        parts.spawn("tables", |stop| tables.run(stop));
         parts.spawn("triggers", |stop| async move {
             cache.run(config.triggers.poll, stop).await;
             Ok(())

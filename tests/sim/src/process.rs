@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use ringpost::pipeline::{
     Aggregate, BacklogLimits, CDRS, DeadLetters, Dispatch, Fire, LEGS, LogIntake, Metrics, Readiness,
-    SESSIONS, TriggerCache,
+    SESSIONS, TableReader, TriggerCache,
 };
 use ringpost_api::SharedAccess;
 use ringpost_bus::{Log, Subscription};
@@ -103,6 +103,7 @@ impl Process {
             clock: clock.wall(),
             config: around.sessions.clone(),
             settings: settings.subscribe(),
+            tables: TableReader::nothing(),
             dead_letters: dead_letters.clone(),
             metrics: Arc::clone(&metrics),
             readiness,

@@ -47,6 +47,8 @@ pub struct Config {
     pub delivery: Delivery,
     /// `[mail]`
     pub mail: Mail,
+    /// `[enrich]`
+    pub enrich: Enrich,
     /// `[triggers]`
     pub triggers: Triggers,
     /// `[store]`
@@ -293,6 +295,19 @@ pub struct Triggers {
 impl Default for Triggers {
     fn default() -> Self {
         Self { cache_ttl: minutes(10), poll: seconds(1) }
+    }
+}
+
+/// What is added to records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Enrich {
+    /// Memory for contacts, numbers, devices and tariffs of all tenants.
+    pub tables_memory: ByteSize,
+}
+
+impl Default for Enrich {
+    fn default() -> Self {
+        Self { tables_memory: ByteSize::mib(1024) }
     }
 }
 

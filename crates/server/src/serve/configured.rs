@@ -66,7 +66,7 @@ impl Configured {
     async fn refresh(&mut self) -> anyhow::Result<()> {
         let changes = self.store.changes_since(self.seq).await.context("look for changes")?;
         let Some(last) = changes.last() else { return Ok(()) };
-        if changes.iter().any(|change| change.kind != Kind::Trigger) {
+        if changes.iter().any(|change| change.kind != Kind::Trigger && !change.kind.is_table()) {
             self.reload().await?;
         }
         self.seq = last.seq;

@@ -8,7 +8,7 @@ use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use uuid::Uuid;
 
-use super::{ContactEdit, StoredDirectory, directory_id};
+use super::{ContactEdit, StoredDirectory, StoredTables, directory_id};
 use crate::change::{Kind, Written, bump};
 use crate::columns::{Columns, undecodable};
 use crate::error::{Error, doing};
@@ -100,27 +100,29 @@ impl Store {
         Ok(true)
     }
 
-    /// Contacts of a tenant that were edited after `seq`, in order, each as it is now; and how far that goes.
+    /// A tenant's tables without the contacts; of these only what was edited after `seq`, in order, each as it is now.
+    /// All of one moment: for who has the rest of the same import loaded.
     ///
     /// # Errors
     /// The store cannot be read, or a contact is damaged.
-    pub async fn contact_edits(
+    pub async fn table_update(
         &self,
         tenant: &TenantKey,
         seq: u64,
-    ) -> Result<(Vec<ContactEdit>, u64), Error> {
-        const WHAT: &str = "read the edited contacts";
+    ) -> Result<(StoredTables, Vec<ContactEdit>), Error> {
+        const WHAT: &str = "read what was changed in the tables of a tenant";
+        let mut read = self.readers().begin().await.map_err(doing(WHAT))?;
+        let tables = super::read::lists_of(&mut read, tenant).await.map_err(doing(WHAT))?;
         let sql = "SELECT e.seq, e.directory, e.contact, c.document FROM contact_edits e
             JOIN directories d ON d.id = e.directory
             LEFT JOIN contacts c ON c.directory = e.directory AND c.edition = d.edition AND c.id = e.contact
             WHERE e.tenant = ? AND e.seq > ? ORDER BY e.seq";
         let query = sqlx::query(sql).bind(tenant.as_str()).bind(seq as i64);
-        let rows = query.fetch_all(self.readers()).await.map_err(doing(WHAT))?;
-        let last = rows.last().map_or(seq, |row| row.get::<i64, _>(0) as u64);
+        let rows = query.fetch_all(&mut *read).await.map_err(doing(WHAT))?;
         let edit = |row: &SqliteRow| {
             let contact: &str = row.try_get(2)?;
             let document: Option<&str> = row.try_get(3)?;
-            let now = document.map(|document| read(contact, document)).transpose()?;
+            let now = document.map(|document| self::read(contact, document)).transpose()?;
             Ok(ContactEdit {
                 directory: row.uuid("directory")?.to_string().into(),
                 contact: contact.into(),
@@ -128,7 +130,7 @@ impl Store {
             })
         };
         let edits = rows.iter().map(edit).collect::<sqlx::Result<_>>().map_err(doing(WHAT))?;
-        Ok((edits, last))
+        Ok((tables, edits))
     }
 }
 

@@ -89,7 +89,7 @@ async fn versions(from: &mut SqliteConnection, tenant: &TenantKey) -> sqlx::Resu
     })
 }
 
-async fn lists_of(from: &mut SqliteConnection, tenant: &TenantKey) -> sqlx::Result<StoredTables> {
+pub(super) async fn lists_of(from: &mut SqliteConnection, tenant: &TenantKey) -> sqlx::Result<StoredTables> {
     let versions = versions(&mut *from, tenant).await?;
     let sql = "SELECT id, name FROM directories WHERE tenant = ? ORDER BY name, id";
     let rows = sqlx::query(sql).bind(tenant.as_str()).fetch_all(&mut *from).await?;

@@ -97,7 +97,7 @@ async fn a_single_contact_is_told_to_who_has_the_rest(bench: Bench) {
     let (store, acme) = acme(&bench).await;
     import(&store, &acme, "CRM", &[contact("a", "Ann"), contact("b", "Bob")]).await;
     let loaded = read(&store, &acme).await.1.versions;
-    assert_eq!(store.contact_edits(&acme, loaded.edits).await.unwrap(), (Vec::new(), 0));
+    assert_eq!(store.table_update(&acme, loaded.edits).await.unwrap().1, []);
     let put = |contact: Contact| {
         let (store, acme) = (&store, &acme);
         async move { store.put_contact(acme, "CRM", &contact, at(5)).await.unwrap() }
@@ -107,12 +107,12 @@ async fn a_single_contact_is_told_to_who_has_the_rest(bench: Bench) {
     assert_eq!(put(contact("c", "Cyd")).await, Written::Made);
     assert!(store.remove_contact(&acme, "CRM", "a", at(6)).await.unwrap());
     assert!(!store.remove_contact(&acme, "CRM", "a", at(6)).await.unwrap());
-    let (edits, last) = store.contact_edits(&acme, loaded.edits).await.unwrap();
+    let (now, edits) = store.table_update(&acme, loaded.edits).await.unwrap();
+    let (now, last) = (now.versions, now.versions.edits);
     let told: Vec<_> = edits.iter().map(|edit| (&*edit.contact, edit.now.clone())).collect();
     assert_eq!(told, [("b", Some(contact("b", "Bobby"))), ("c", Some(contact("c", "Cyd"))), ("a", None)]);
     assert_eq!(edits[0].directory, store.directories(None).await.unwrap()[0].directory.id);
-    assert_eq!(store.contact_edits(&acme, last).await.unwrap().0, []);
-    let now = store.table_versions(&acme).await.unwrap();
+    assert_eq!(store.table_update(&acme, last).await.unwrap().1, []);
     assert!(now.contacts > loaded.contacts && now.directories == loaded.directories && now.edits == last);
     assert_eq!(read(&store, &acme).await.0, ["CRM/b Bobby", "CRM/c Cyd"]);
     assert_eq!(store.directories(None).await.unwrap()[0].contacts, 2);

@@ -2,18 +2,25 @@
 
 use std::path::Path;
 
-use ringpost_bus::{Clock as BusClock, Config as BusConfig, Embedded, Keep, Log, Subscription, Topic};
-use ringpost_model::Envelope;
+use bytes::Bytes;
+use ringpost_bus::{
+    Clock as BusClock, Config as BusConfig, Embedded, Keep, Log, Partition, Record, Subscription, Topic,
+};
+use ringpost_model::{Contact, ContactField, Envelope, Tenant, TenantKey, Thresholds};
 use ringpost_store::{Config as StoreConfig, Key, Keyring, Store};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 use super::*;
 use crate::clock;
-use crate::topics::{LEGS, SESSIONS};
+use crate::resources::tenant_id;
+use crate::serve::tables::TableKeeper;
+use crate::topics::{CDRS, LEGS, SESSIONS};
 
 /// Longer than anything takes, even on a busy machine.
 const LONG: Duration = Duration::from_secs(60);
+/// Of one look for records.
+const PATIENCE: Duration = Duration::from_millis(50);
 
 struct Running {
     store: Store,
@@ -21,6 +28,9 @@ struct Running {
     stop: CancellationToken,
     task: JoinHandle<anyhow::Result<()>>,
     journal: JoinHandle<()>,
+    metrics: Arc<Metrics>,
+    /// Loads no tables until it runs.
+    keeper: Option<TableKeeper>,
     /// Of the settings, which ends with its sender.
     _settings: watch::Sender<Arc<Settings>>,
 }
@@ -37,18 +47,21 @@ async fn start(folder: &Path, group: &str) -> Running {
     let journal = tokio::spawn(journal.run());
     let metrics = Arc::new(Metrics::new().unwrap());
     let settings = watch::Sender::new(Arc::new(Settings::default()));
+    let poll = Duration::from_millis(10);
+    let keeper = TableKeeper::start(store.clone(), poll, 1 << 30, Arc::clone(&metrics)).await.unwrap();
     let aggregate = Aggregate {
         clock: clock::wall(),
         worker: log.worker(subscription(group, LEGS, Some(SESSIONS))).await.unwrap(),
         config: Config { settle: 50_000, events: false, ..Config::default() },
         settings: settings.subscribe(),
+        tables: keeper.reader(),
         dead_letters: DeadLetters::new(store.clone(), Arc::clone(&metrics)),
-        metrics,
+        metrics: Arc::clone(&metrics),
         readiness: Arc::new(Readiness::default()),
     };
     let stop = CancellationToken::new();
     let task = tokio::spawn(aggregate.run(stop.clone()));
-    Running { store, log, stop, task, journal, _settings: settings }
+    Running { store, log, stop, task, journal, metrics, keeper: Some(keeper), _settings: settings }
 }
 
 fn subscription(group: &str, topic: &str, state: Option<&str>) -> Subscription {
@@ -96,13 +109,22 @@ impl Running {
                 if let Event::Records(batch) = worker.next(PATIENCE).await.unwrap() {
                     records.extend(batch.messages.iter().map(|message| {
                         let envelope = Envelope::from_bytes(&message.value).unwrap();
-                        format!("{} rev {}: {} legs", envelope.tenant, envelope.rev, envelope.legs.len())
+                        let names = envelope.cdr.directory_matches.iter();
+                        let names = names.filter_map(|one| one.fields.get(&ContactField::FullName));
+                        let names: Vec<_> = names.map(|name| format!(", {name}")).collect();
+                        let (tenant, rev, legs) = (&envelope.tenant, envelope.rev, envelope.legs.len());
+                        format!("{tenant} rev {rev}: {legs} legs{}", names.concat())
                     }));
                 }
             }
         });
         waited.await.expect("records are put out");
         records
+    }
+
+    /// From now on tables are loaded.
+    fn load_tables(&mut self) {
+        tokio::spawn(self.keeper.take().unwrap().run(self.stop.clone()));
     }
 
     async fn crash(self) {
@@ -199,4 +221,87 @@ async fn a_quiet_partition_closes_its_calls_while_another_is_busy() {
     let (fed, records) = tokio::join!(feed, read);
     assert_eq!(records, ["acme rev 1: 2 legs"]);
     assert!(fed > 1, "the other partition was busy all the time");
+}
+
+/// A tenant whose directory knows the other party of [`call`].
+async fn with_contacts(folder: &Path, tenant: &str) {
+    let keyring = Keyring::new(Key::read_or_make(&folder.join("key")).unwrap());
+    let store = Store::open(StoreConfig { folder: folder.to_owned(), keyring }).await.unwrap();
+    let key = TenantKey::new(tenant).unwrap();
+    let own = Tenant {
+        id: tenant_id(&key),
+        key: key.clone(),
+        name: "".into(),
+        parent: None,
+        zone: None,
+        region: "GB".into(),
+        thresholds: Thresholds::default(),
+    };
+    store.put_tenant(&own, clock::now()).await.unwrap();
+    let fields = [(ContactField::FullName, "Ann".into()), (ContactField::Phone1, "+441632960001".into())];
+    let contact = Contact { id: "1".into(), fields: fields.into() };
+    let mut import = store.begin_contacts(&key, "CRM", clock::now()).await.unwrap();
+    store.stage_contacts(&mut import, &[contact]).await.unwrap();
+    store.finish_contacts(import, clock::now()).await.unwrap();
+    store.close().await;
+}
+
+/// A whole call from outside, of one leg; the second number tells calls apart by their number of legs.
+async fn call(running: &Running, tenant: &str, name: &str, legs: usize) {
+    for n in 0..legs {
+        let begin = clock::now().micros() / 1_000_000 * 1_000_000 - 120_000_000;
+        let leg = format!(
+            r#"{{"v":1,"kind":"leg","tenant":"{tenant}","pbx":"k1","leg":"{name}{n}","links":["{name}"],
+            "direction":"in","side":"external","number":"+441632960001","created":{begin},"ended":{}}}"#,
+            begin + 60_000_000
+        );
+        running.append(tenant, leg).await;
+    }
+}
+
+#[tokio::test]
+async fn a_record_waits_for_its_tenants_tables_and_nobody_elses_does() {
+    let folder = folder();
+    with_contacts(folder.path(), "acme").await;
+    let mut running = start(folder.path(), "aggregate").await;
+    for (name, legs) in [("first", 1), ("second", 2), ("third", 3)] {
+        call(&running, "acme", name, legs).await;
+        running.until_read("aggregate").await;
+        call(&running, "other", name, legs).await;
+        // The other tenant's record is out: so the former one of this tenant was due.
+        let others = running.records(legs).await;
+        assert!(others.iter().all(|record| record.starts_with("other")), "{others:?}");
+    }
+    running.load_tables();
+    let mut all = running.records(6).await;
+    all.retain(|record| record.starts_with("acme"));
+    let expected = ["1 legs, Ann", "2 legs, Ann", "3 legs, Ann"].map(|rest| format!("acme rev 1: {rest}"));
+    assert_eq!(all, expected, "in the order of their calls");
+    call(&running, "acme", "fourth", 4).await;
+    assert!(running.records(7).await.contains(&"acme rev 1: 4 legs, Ann".to_owned()));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_record_that_waits_survives_a_crash() {
+    let folder = folder();
+    with_contacts(folder.path(), "acme").await;
+    let running = start(folder.path(), "aggregate").await;
+    call(&running, "acme", "first", 1).await;
+    call(&running, "other", "first", 1).await;
+    assert_eq!(running.records(1).await, ["other rev 1: 1 legs"]);
+    let waiting = || running.metrics.records_held.get();
+    let waited = tokio::time::timeout(LONG, async {
+        while waiting() == 0 {
+            tokio::task::yield_now().await;
+        }
+    });
+    waited.await.expect("the record waits");
+    running.crash().await;
+    let mut running = start(folder.path(), "aggregate").await;
+    running.load_tables();
+    let mut all = running.records(2).await;
+    all.sort();
+    assert_eq!(all, ["acme rev 1: 1 legs, Ann", "other rev 1: 1 legs"]);
+    running.stop().await;
 }

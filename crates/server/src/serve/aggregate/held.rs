@@ -1,0 +1,109 @@
+//! Records that wait for their tenant's tables, beside the stream: by tenant, in order. They are kept with the state of
+//! the partition, so that a crash loses none and whoever gets the partition goes on with them.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use anyhow::Context;
+use bytes::Bytes;
+use ringpost_bus::{Partition, StateChange};
+use ringpost_model::{Envelope, TenantKey};
+
+/// First byte of their keys in the state; those of sessions are others.
+const KEY: u8 = b'h';
+
+/// What waits in one partition.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    tenants: BTreeMap<TenantKey, VecDeque<One>>,
+    /// Number of the next: it keeps the order over a restart.
+    next: u64,
+    bytes: usize,
+    count: usize,
+}
+
+#[derive(Debug)]
+struct One {
+    number: u64,
+    bytes: usize,
+    envelope: Envelope,
+}
+
+/// Whether an entry of the state is a record that waits.
+pub(super) fn is_held(key: &[u8]) -> bool {
+    key.first() == Some(&KEY)
+}
+
+impl Held {
+    /// From the state of a partition.
+    ///
+    /// # Errors
+    /// An entry is not what was written.
+    pub(super) fn restore(entries: Vec<(Bytes, Bytes)>) -> anyhow::Result<Self> {
+        let mut held = Self::default();
+        let mut all = Vec::with_capacity(entries.len());
+        for (key, value) in entries {
+            let number = key.get(1..).and_then(|number| <[u8; 8]>::try_from(number).ok());
+            let number =
+                number.map(u64::from_be_bytes).context("restore a record that waits: its key is damaged")?;
+            let envelope = Envelope::from_bytes(&value).context("restore a record that waits")?;
+            all.push(One { number, bytes: value.len(), envelope });
+        }
+        all.sort_by_key(|one| one.number);
+        for one in all {
+            held.next = one.number + 1;
+            held.add(one);
+        }
+        Ok(held)
+    }
+
+    /// Takes a record in; what says so in the state.
+    ///
+    /// # Errors
+    /// The record cannot be written.
+    pub(super) fn push(&mut self, partition: Partition, envelope: Envelope) -> anyhow::Result<StateChange> {
+        let value = Bytes::from(envelope.to_bytes().context("write a record that waits")?);
+        let number = self.next;
+        self.next += 1;
+        self.add(One { number, bytes: value.len(), envelope });
+        Ok(StateChange { partition, key: key(number), value: Some(value) })
+    }
+
+    /// Whether something of a tenant waits: what comes later waits behind it.
+    pub(super) fn has(&self, tenant: &TenantKey) -> bool {
+        self.tenants.contains_key(tenant)
+    }
+
+    /// Whose records wait.
+    pub(super) fn tenants(&self) -> Vec<TenantKey> {
+        self.tenants.keys().cloned().collect()
+    }
+
+    /// Takes a tenant's records out, in order; and what says so in the state.
+    pub(super) fn take(&mut self, partition: Partition, tenant: &TenantKey) -> Vec<(Envelope, StateChange)> {
+        let all = self.tenants.remove(tenant).unwrap_or_default();
+        self.count -= all.len();
+        self.bytes -= all.iter().map(|one| one.bytes).sum::<usize>();
+        let gone = |number| StateChange { partition, key: key(number), value: None };
+        all.into_iter().map(|one| (one.envelope, gone(one.number))).collect()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    fn add(&mut self, one: One) {
+        self.bytes += one.bytes;
+        self.count += 1;
+        self.tenants.entry(one.envelope.tenant.clone()).or_default().push_back(one);
+    }
+}
+
+fn key(number: u64) -> Bytes {
+    let mut key = vec![KEY];
+    key.extend_from_slice(&number.to_be_bytes());
+    key.into()
+}
