@@ -23,12 +23,24 @@ const MUTANTS: usize = 1_500;
 /// Senders at a time: syncs of the disk are shared.
 const SENDERS: usize = 12;
 
-const FREESWITCH: &str = r#"
+const SWITCHES: &str = r#"
 [[pbx]]
 key = "fs1"
 tenant = "acme"
 dialect = "freeswitch-cdr"
 tokens = ["token-of-the-tests-for-fs1"]
+
+[[pbx]]
+key = "ast1"
+tenant = "acme"
+dialect = "asterisk-cel"
+tokens = ["token-of-the-tests-for-ast1"]
+
+[[pbx]]
+key = "ast2"
+tenant = "acme"
+dialect = "asterisk-cdr"
+tokens = ["token-of-the-tests-for-ast2"]
 "#;
 
 /// The switch of a dialect and the documents to start from.
@@ -36,6 +48,8 @@ fn of(dialect: Dialect) -> (&'static str, &'static [&'static str]) {
     match dialect {
         Dialect::Native => ("k1", &["fuzz/leg"]),
         Dialect::FreeswitchCdr => ("fs1", &["freeswitch-cdr", "fuzz/freeswitch"]),
+        Dialect::AsteriskCel => ("ast1", &["asterisk-cel"]),
+        Dialect::AsteriskCdr => ("ast2", &["asterisk-cdr"]),
     }
 }
 
@@ -120,7 +134,7 @@ fn change(random: &mut StdRng, value: &mut Value) {
 
 fn decoded(dialect: Dialect, bytes: &[u8]) -> Decoded {
     let (tenant, pbx) = (TenantKey::new("acme").ok(), PbxKey::new(of(dialect).0).ok());
-    decode(dialect, &Source { tenant, pbx, content_type: None }, bytes)
+    decode(dialect, &Source { tenant, pbx, ..Source::default() }, bytes)
 }
 
 /// Legs and dead letters that a body has to lead to.
@@ -192,7 +206,7 @@ async fn every_element_of_thousands_of_mutants_is_stored_refused_or_known_and_th
         bodies.extend(mutants.into_iter().map(|body| (dialect, body)));
     }
     let home = Home::new(QUICK);
-    home.apply(&format!("{COMPANY}{FREESWITCH}"));
+    home.apply(&format!("{COMPANY}{SWITCHES}"));
     let bodies = Arc::new(bodies);
     let serve = Arc::new(home.serve().await);
 

@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
+use chrono_tz::Tz;
 use ringpost_model::{Dialect, PbxKey, TenantKey};
 use sha2::{Digest, Sha256};
 
@@ -38,6 +39,8 @@ pub struct PbxAccess {
     pub dialect: Dialect,
     /// Its one tenant; none = it serves several.
     pub tenant: Option<TenantKey>,
+    /// Its zone: that of times without an offset.
+    pub zone: Option<Tz>,
     /// Its ingest tokens, each with the tenant that it is limited to, if it is.
     pub tokens: Vec<(TokenHash, Option<TenantKey>)>,
 }
@@ -65,6 +68,8 @@ pub struct Grant {
     pub dialect: Dialect,
     /// For which tenant, and those below it; none = for any.
     pub tenant: Option<TenantKey>,
+    /// Zone of times without an offset; none = UTC.
+    pub zone: Option<Tz>,
 }
 
 /// How a leg's tenant is judged.
@@ -87,7 +92,7 @@ impl Access {
         let hash = TokenHash::of(token);
         let (_, limit) = found.tokens.iter().find(|(known, _)| *known == hash).ok_or(Denied)?;
         let tenant = limit.clone().or_else(|| found.tenant.clone());
-        Ok(Grant { pbx: key, dialect: found.dialect, tenant })
+        Ok(Grant { pbx: key, dialect: found.dialect, tenant, zone: found.zone })
     }
 
     /// What an input may write that the operator of this machine has named in its configuration, and that so needs no
@@ -99,6 +104,7 @@ impl Access {
             pbx: pbx.clone(),
             dialect: dialect.or(found.map(|found| found.dialect)).unwrap_or_default(),
             tenant: tenant.cloned().or_else(|| found?.tenant.clone()),
+            zone: found.and_then(|found| found.zone),
         }
     }
 
@@ -144,6 +150,7 @@ mod tests {
         let pbx = |owner: Option<&str>| PbxAccess {
             dialect: Dialect::Native,
             tenant: owner.map(tenant),
+            zone: None,
             tokens: vec![(TokenHash::of("secret"), None), (TokenHash::of("rivals"), Some(tenant("rival")))],
         };
         let pbxs = HashMap::from([

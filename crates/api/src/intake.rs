@@ -22,6 +22,8 @@ pub trait Intake: Clone + Send + Sync + 'static {
 pub struct Delivered {
     /// In what it was written.
     pub dialect: Dialect,
+    /// Elements that could be read. Rows of a table may say nothing.
+    pub read: u64,
     /// To be joined into sessions.
     pub records: Vec<LegRecord>,
     /// To be kept for a person to look at.
@@ -88,10 +90,17 @@ pub struct NotStored {
 
 /// Reads a body and judges every record of it under the grant.
 pub(crate) fn judge(access: &Access, grant: &Grant, content_type: Option<&str>, body: &[u8]) -> Delivered {
-    let source = Source { tenant: grant.tenant.clone(), pbx: Some(grant.pbx.clone()), content_type };
+    let source = Source {
+        tenant: grant.tenant.clone(),
+        pbx: Some(grant.pbx.clone()),
+        content_type,
+        zone: grant.zone,
+        header: None,
+    };
     let decoded = decode(grant.dialect, &source, body);
     let judge = Judge { access, grant, input: &format!("http {}", grant.pbx) };
-    let mut delivered = Delivered { dialect: grant.dialect, ..Delivered::default() };
+    let read = decoded.accepted + decoded.notes.headers;
+    let mut delivered = Delivered { dialect: grant.dialect, read, ..Delivered::default() };
     for reject in decoded.rejects {
         let position = reject.position.to_string();
         delivered.dead_letters.push(judge.unreadable(reject, position));

@@ -98,7 +98,8 @@ async fn take_in<I: Intake>(
     let legs = delivered.records.len();
     let dead_letters = delivered.dead_letters.clone();
     if legs == 0 && dead_letters.is_empty() {
-        return Err(Problem::empty());
+        // Rows of a table may say nothing by themselves: that is no mistake of the sender's.
+        return if delivered.read > 0 { Ok(accepted(0, &[])) } else { Err(Problem::empty()) };
     }
     shared.intake.store(delivered).await.map_err(|error| Problem::not_stored(&error))?;
     if legs == 0 { Err(Problem::all_refused(&dead_letters)) } else { Ok(accepted(legs, &dead_letters)) }

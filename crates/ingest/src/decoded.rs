@@ -21,6 +21,10 @@ pub struct Source<'a> {
     pub pbx: Option<PbxKey>,
     /// `Content-Type` of the request, if there was one. A hint: the body itself decides.
     pub content_type: Option<&'a str>,
+    /// Zone of times without an offset; none = UTC.
+    pub zone: Option<chrono_tz::Tz>,
+    /// Of a table that is read on: the line it began with. It is passed over where it names no columns.
+    pub header: Option<&'a [u8]>,
 }
 
 /// What became of some bytes: every element of the input is accepted or among the rejects.
@@ -69,10 +73,12 @@ pub struct Notes {
     pub unknown_zones: u64,
     /// Places where bytes were no UTF-8, or an escape half a character; each became U+FFFD.
     pub invalid_utf8: u64,
-    /// Times taken from a local stamp without a zone, read as UTC.
+    /// Times taken from a local stamp without a zone, read in the zone of the platform.
     pub local_times: u64,
     /// Legs read out of another leg's document.
     pub far_legs: u64,
+    /// Lines that name the columns of a table; they are no elements.
+    pub headers: u64,
 }
 
 impl Position {
@@ -101,5 +107,6 @@ impl Notes {
         self.invalid_utf8 += other.invalid_utf8;
         self.local_times += other.local_times;
         self.far_legs += other.far_legs;
+        self.headers += other.headers;
     }
 }

@@ -4,6 +4,7 @@
 //! one bad element never loses its neighbours. What the records mean is `session`'s business; whether a sender may
 //! speak for a tenant is `api`'s. The choices where the contract is silent: docs/dialects.md.
 
+mod asterisk;
 mod decode;
 mod decoded;
 mod frame;
@@ -12,7 +13,8 @@ mod native;
 mod reason;
 mod text;
 
-pub use decode::{decode, decode_frame};
+pub use asterisk::looks_like as looks_like_table;
+pub use decode::{Decoder, decode, decode_frame};
 pub use decoded::{Decoded, Notes, Position, Reject, Source};
 pub use frame::{Frame, Frames, Resume, Splitter, frames};
 pub use reason::Reason;

@@ -13,7 +13,7 @@ fn read(documents: &[&[u8]]) -> Decoded {
     let source = Source {
         tenant: Some(TenantKey::new("acme").unwrap()),
         pbx: Some(PbxKey::new("fs1").unwrap()),
-        content_type: None,
+        ..Source::default()
     };
     decode(Dialect::FreeswitchCdr, &source, &documents.join(&b'\n'))
 }

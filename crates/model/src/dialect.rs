@@ -13,17 +13,23 @@ pub enum Dialect {
     Native,
     /// FreeSWITCH `mod_json_cdr` documents.
     FreeswitchCdr,
+    /// Asterisk's channel event log, as CSV or JSON lines.
+    AsteriskCel,
+    /// Asterisk's call detail records, as CSV or JSON lines.
+    AsteriskCdr,
 }
 
 impl Dialect {
     /// Every dialect, in the order of help texts.
-    pub const ALL: [Self; 2] = [Self::Native, Self::FreeswitchCdr];
+    pub const ALL: [Self; 4] = [Self::Native, Self::FreeswitchCdr, Self::AsteriskCel, Self::AsteriskCdr];
 
     /// The name as written in configuration and on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Native => "native",
             Self::FreeswitchCdr => "freeswitch-cdr",
+            Self::AsteriskCel => "asterisk-cel",
+            Self::AsteriskCdr => "asterisk-cdr",
         }
     }
 }
@@ -39,6 +45,9 @@ impl std::str::FromStr for Dialect {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let found = Self::ALL.into_iter().find(|dialect| dialect.name() == text);
-        found.ok_or_else(|| format!("unknown dialect {text:?}; known are native, freeswitch-cdr"))
+        found.ok_or_else(|| {
+            let known = Self::ALL.map(Self::name).join(", ");
+            format!("unknown dialect {text:?}; known are {known}")
+        })
     }
 }

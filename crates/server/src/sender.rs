@@ -73,6 +73,7 @@ impl Sender {
         let kind = match dialect {
             Dialect::Native => "application/x-ndjson",
             Dialect::FreeswitchCdr => "application/json",
+            Dialect::AsteriskCel | Dialect::AsteriskCdr => "text/csv",
         };
         for _ in 0..TRIES {
             let request = self.client.post(url.clone()).bearer_auth(token).header(CONTENT_TYPE, kind);

@@ -4,6 +4,7 @@
 //! script are told both what a switch would write of it and the record that `ringpost` must print. Nothing here
 //! reads legs; no code and no method is shared with `session`. See docs/simulate.md.
 
+mod asterisk;
 mod company;
 mod compare;
 mod dice;

@@ -30,8 +30,33 @@ const SCENARIOS: [(u64, Scenario); 10] = [
     (20, odd::clocks_apart),
 ];
 
+/// Those of which Asterisk's tables tell all that the record needs, but hold keys.
+const OF_TABLES: [(u64, Scenario); 7] = [
+    (560, incoming::incoming),
+    (200, outgoing::outgoing),
+    (110, internal::internal),
+    (20, outgoing::click_to_call),
+    (25, outgoing::dialler),
+    (15, outgoing::agent_joins_dialler),
+    (15, odd::room),
+];
+
+/// Those of which call detail records tell the parties: who was called first by the switch seems to have called.
+const OF_PATHS: [(u64, Scenario); 4] =
+    [(560, incoming::incoming), (200, outgoing::outgoing), (110, internal::internal), (15, odd::room)];
+
 /// A room is shared by this many in 1,000.
 const SHARED_ROOMS: u64 = 10;
+
+/// Makes up one call of an Asterisk; `by_paths`: told by call detail records.
+pub(crate) fn of_tables(dice: &mut Dice, begin: Micros, tag: &str, by_paths: bool) -> Script {
+    let pbx = dice.pick(&PBXS);
+    let scenario = if by_paths { dice.weighted(&OF_PATHS) } else { dice.weighted(&OF_TABLES) };
+    let mut story = Story::new(dice, pbx, begin, tag);
+    story.as_asterisk();
+    scenario(&mut story);
+    story.script
+}
 
 /// Makes up one call that begins at `begin`, or up to `room` calls that meet. `tag` makes its ids unique.
 pub(crate) fn call(dice: &mut Dice, begin: Micros, tag: &str, room: u64) -> Script {

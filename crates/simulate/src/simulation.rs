@@ -7,7 +7,7 @@ use ringpost_model::{Cdr, Dialect, PbxKey, TenantKey, Timestamp};
 
 use crate::dice::Dice;
 use crate::script::{Micros, S, Script, truth};
-use crate::{scenario, switch, tell};
+use crate::{asterisk, scenario, switch, tell};
 
 const DAY: Micros = 86_400 * S;
 
@@ -49,7 +49,7 @@ pub struct Message {
     pub tenant: TenantKey,
     /// From which platform.
     pub pbx: PbxKey,
-    /// Native: one record, without a line break. Other dialects: one document.
+    /// Native: one record, without a line break. FreeSWITCH: one document. Asterisk: the rows of one call.
     pub body: Vec<u8>,
 }
 
@@ -149,6 +149,11 @@ impl Simulation {
             Dialect::FreeswitchCdr => {
                 let call = switch::call(&mut dice, begin, &tag);
                 (call.script, call.documents)
+            }
+            Dialect::AsteriskCel | Dialect::AsteriskCdr => {
+                let table = asterisk::Table::of(self.params.dialect);
+                let call = asterisk::call(&mut dice, begin, &tag, table);
+                (call.script, vec![(call.at, call.body)])
             }
         };
         self.scripts += 1;

@@ -46,11 +46,14 @@ fn access() -> SharedAccess {
     let k1 = PbxAccess {
         dialect: Dialect::Native,
         tenant: Some(tenant("acme")),
+        zone: None,
         tokens: vec![(TokenHash::of("secret"), None)],
     };
+    let a1 =
+        PbxAccess { dialect: Dialect::AsteriskCel, zone: Some(chrono_tz::Tz::Europe__Berlin), ..k1.clone() };
     let access = SharedAccess::default();
     access.set(Access {
-        pbxs: HashMap::from([(PbxKey::new("k1").unwrap(), k1)]),
+        pbxs: HashMap::from([(PbxKey::new("k1").unwrap(), k1), (PbxKey::new("a1").unwrap(), a1)]),
         tenants: HashMap::from([(tenant("acme"), None), (tenant("rival"), None)]),
     });
     access
@@ -88,6 +91,23 @@ async fn a_leg_is_accepted_with_the_token_wherever_a_switch_can_put_it() {
         assert_eq!((status, body.as_str()), (StatusCode::ACCEPTED, r#"{"legs":1,"rejected":0}"#));
     }
     assert_eq!(kept.counts(), (3, 0));
+}
+
+/// A switch that posts each row must not take it for a mistake that some say nothing.
+#[tokio::test]
+async fn a_row_that_says_nothing_is_accepted_and_local_times_are_in_the_zone_of_the_platform() {
+    let kept = Kept::default();
+    let row = |event: &str| {
+        format!(
+            r#"{{"eventtype":"{event}","eventtime":"2026-07-01 09:00:00","uniqueid":"1.1","channame":"PJSIP/1-1"}}"#
+        )
+    };
+    let (status, body) = send(&kept, post_to("/ingest/a1/secret"), row("LINKEDID_END")).await;
+    assert_eq!((status, body.as_str()), (StatusCode::ACCEPTED, r#"{"legs":0,"rejected":0}"#));
+    let (status, body) = send(&kept, post_to("/ingest/a1/secret"), row("CHAN_START")).await;
+    assert_eq!((status, body.as_str()), (StatusCode::ACCEPTED, r#"{"legs":1,"rejected":0}"#));
+    let delivered = kept.delivered.lock().unwrap();
+    assert_eq!(delivered[0].records[0].stream_time().to_string(), "2026-07-01T07:00:00.000000Z");
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ const ENCODED: &str = include_str!("../../fixtures/freeswitch-cdr/outgoing-encod
 
 fn source() -> Source<'static> {
     let tenant = Some(TenantKey::new("acme").unwrap());
-    Source { tenant, pbx: Some(PbxKey::new("fs1").unwrap()), content_type: None }
+    Source { tenant, pbx: Some(PbxKey::new("fs1").unwrap()), ..Source::default() }
 }
 
 fn all(body: &str) -> Decoded {

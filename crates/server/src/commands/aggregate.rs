@@ -14,13 +14,13 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Args;
 use ringpost_enrich::Places;
-use ringpost_ingest::{Decoded, Source, decode_frame};
+use ringpost_ingest::{Decoded, Source};
 use ringpost_model::{Dialect, LegRecord, PbxKey, TenantKey, Timestamp};
 use ringpost_session::{Machine, Output};
 
 use super::offline;
 use crate::cli::{Failure, Io, Outcome};
-use input::{Chunk, Inputs};
+use input::{Chunk, Inputs, Reader};
 use rejects::Rejects;
 use summary::Summary;
 
@@ -38,9 +38,10 @@ Examples:
   ringpost aggregate legs.ndjson
   zcat legs-*.ndjson.gz | ringpost aggregate --stream > records.ndjson
   ringpost aggregate --dialect freeswitch-cdr --tenant acme --pbx fs1 cdr/*.json
+  ringpost aggregate --dialect asterisk-cel /var/log/asterisk/cel-custom/Master.csv
   ringpost aggregate --resources resources/ --rejects rejects.ndjson legs.ndjson")]
 pub struct Aggregate {
-    /// What the input is written in: native, freeswitch-cdr
+    /// What the input is written in: native, freeswitch-cdr, asterisk-cel, asterisk-cdr
     #[arg(long, value_name = "DIALECT", default_value = "native")]
     pub dialect: Dialect,
     /// Whose calls these are; native records say it themselves
@@ -76,6 +77,13 @@ pub struct Aggregate {
 pub fn run(args: &Aggregate, io: &mut Io<'_>) -> Result<Outcome, Failure> {
     let config = offline::machine_config(args.config.as_deref(), args.stream, io)?;
     let settings = offline::settings(args.resources.as_deref(), io)?;
+    let source = Source {
+        tenant: Some(args.tenant.clone()),
+        pbx: Some(args.pbx.clone()),
+        content_type: None,
+        zone: settings.resolve(&args.tenant, &args.pbx).pbx_zone,
+        header: None,
+    };
     let mut inputs = Inputs::open(&args.files, args.dialect)?;
     let rejects = Rejects::open(args.rejects.as_deref())?;
     let progress = inputs.progress(io.stderr_is_terminal);
@@ -87,12 +95,10 @@ pub fn run(args: &Aggregate, io: &mut Io<'_>) -> Result<Outcome, Failure> {
         places: Places::default(),
         line: Vec::new(),
     };
-    let source =
-        Source { tenant: Some(args.tenant.clone()), pbx: Some(args.pbx.clone()), content_type: None };
     let mut decoded = Decoded::default();
     while let Some(chunk) = inputs.next(io.stdin)? {
         progress.inc(chunk.bytes);
-        run.chunk(args.dialect, &source, chunk, &mut decoded, io.stdout)?;
+        run.chunk(&source, chunk, &mut decoded, io.stdout)?;
     }
     run.machine.finish();
     run.print(io.stdout)?;
@@ -121,24 +127,33 @@ struct Run {
 impl Run {
     fn chunk(
         &mut self,
-        dialect: Dialect,
         source: &Source<'_>,
         chunk: Chunk<'_>,
         decoded: &mut Decoded,
         out: &mut dyn Write,
     ) -> Result<(), Failure> {
-        while let Some(frame) = chunk.splitter.next() {
-            decode_frame(dialect, source, &frame, decoded);
-            for reject in decoded.rejects.drain(..) {
-                self.summary.rejected(reject.reason.code());
-                self.rejects.input(chunk.name, &reject)?;
-            }
-            for record in decoded.records.drain(..) {
-                self.record(record, out)?;
-            }
+        let Reader { splitter, decoder } = chunk.reader;
+        while let Some(frame) = splitter.next() {
+            decoder.frame(source, &frame, decoded);
+            self.decoded(chunk.name, decoded, out)?;
+        }
+        if chunk.is_last {
+            decoder.finish(decoded);
+            self.decoded(chunk.name, decoded, out)?;
         }
         self.summary.notes.add(std::mem::take(&mut decoded.notes));
         self.summary.elements += std::mem::take(&mut decoded.accepted);
+        Ok(())
+    }
+
+    fn decoded(&mut self, name: &str, decoded: &mut Decoded, out: &mut dyn Write) -> Result<(), Failure> {
+        for reject in decoded.rejects.drain(..) {
+            self.summary.rejected(reject.reason.code());
+            self.rejects.input(name, &reject)?;
+        }
+        for record in decoded.records.drain(..) {
+            self.record(record, out)?;
+        }
         Ok(())
     }
 

@@ -47,6 +47,8 @@ impl Player {
             tenant: Some(message.tenant.clone()),
             pbx: Some(message.pbx.clone()),
             content_type: Some("application/json"),
+            zone: None,
+            header: None,
         };
         let decoded = decode(dialect, &source, &message.body);
         for reject in &decoded.rejects {

@@ -9,7 +9,7 @@ use crate::script::{MS, S};
 
 /// A colleague calls a colleague, or a group of them.
 pub(super) fn internal(story: &mut Story<'_>) {
-    let sideless = story.dice.percent(6);
+    let sideless = story.dice.percent(6) && story.holds_are_told;
     story.legless_machines |= sideless;
     let desks = story.pbx.desks(story.dice, 4);
     let caller = story.place_desk(desks[0], LegDirection::In, story.now, None);

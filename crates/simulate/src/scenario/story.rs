@@ -25,6 +25,15 @@ enum ZoneOn {
     SecondLeg,
 }
 
+/// How legs are named.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ids {
+    Plain,
+    Uuid,
+    /// System name, second of the begin, and a number.
+    Asterisk,
+}
+
 /// A call being made up.
 pub(crate) struct Story<'a> {
     pub(crate) dice: &'a mut Dice,
@@ -43,7 +52,9 @@ pub(crate) struct Story<'a> {
     pub(crate) quiet_from: Micros,
     /// The session being told.
     current: usize,
-    has_uuids: bool,
+    /// Hold keys are told, and machines with whom a customer waits. Otherwise nobody holds.
+    pub(crate) holds_are_told: bool,
+    ids: Ids,
     tag: String,
     interaction: Text,
     zone_on: ZoneOn,
@@ -84,7 +95,8 @@ impl<'a> Story<'a> {
             legless_machines,
             quiet_from: begin,
             current: FIRST,
-            has_uuids: false,
+            holds_are_told: true,
+            ids: Ids::Plain,
             tag,
             interaction,
             zone_on,
@@ -128,7 +140,7 @@ impl<'a> Story<'a> {
         parent: Option<LegNo>,
     ) -> LegNo {
         let no = LegNo(self.script.legs.len());
-        let id = self.leg_id(no);
+        let id = self.leg_id(no, at);
         let mut leg = ScriptLeg::new(LegId::new(&id).expect("a made-up id is short and not empty"), at);
         leg.fields.direction = Some(direction);
         leg.fields.side = Some(side);
@@ -144,9 +156,11 @@ impl<'a> Story<'a> {
         no
     }
 
-    fn leg_id(&mut self, no: LegNo) -> String {
-        if !self.has_uuids {
-            return format!("{:08x}-{}.{}", self.dice.below(1 << 32), self.tag, no.0);
+    fn leg_id(&mut self, no: LegNo, at: Micros) -> String {
+        match self.ids {
+            Ids::Plain => return format!("{:08x}-{}.{}", self.dice.below(1 << 32), self.tag, no.0),
+            Ids::Asterisk => return format!("{}-{}.{}", self.tag, at.div_euclid(S), no.0),
+            Ids::Uuid => {}
         }
         let (high, low) = (self.dice.bits(), self.dice.bits());
         let (a, b, c) = (high >> 32, high >> 16 & 0xffff, high & 0xfff);
@@ -156,8 +170,17 @@ impl<'a> Story<'a> {
 
     /// Told by documents of a FreeSWITCH: its own ids, no zone, no machines with legs, alerts and bridges known.
     pub(crate) fn as_switch(&mut self) {
-        self.has_uuids = true;
+        self.ids = Ids::Uuid;
         self.alerts = true;
+        self.script.tells_bridges = true;
+    }
+
+    /// Told by tables of an Asterisk: its own ids, every bridge, no alerts, no hold keys, no machines with legs.
+    pub(crate) fn as_asterisk(&mut self) {
+        self.ids = Ids::Asterisk;
+        self.alerts = false;
+        self.holds_are_told = false;
+        self.legless_machines = true;
         self.script.tells_bridges = true;
     }
 

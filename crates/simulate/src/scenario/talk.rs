@@ -17,6 +17,8 @@ enum Move {
     Attended,
     Park,
     ThreeWay,
+    /// Attended, by the switch's own feature: one channel, and the customer waits alone.
+    Asked,
 }
 
 impl Story<'_> {
@@ -40,6 +42,7 @@ impl Story<'_> {
                 Move::Attended => self.attended_transfer(),
                 Move::Park => self.park(),
                 Move::ThreeWay => self.three_way(),
+                Move::Asked => self.asked_transfer(),
             };
             if !go_on {
                 return;
@@ -78,19 +81,26 @@ impl Story<'_> {
         // A second park would close the first one, whose end was not told: openings and closings pair by time.
         let parked = self.script.leg(self.x).parks.iter().any(|park| park.to.is_none());
         let weight = |weight| if outside { weight } else { 0 };
+        let held = |weight| if self.holds_are_told { weight } else { 0 };
+        // Where the agent is the root, what it asks of its own company would be talk of the call.
+        let asks = !self.holds_are_told && self.script.sessions[0].root != partner;
         self.dice.weighted(&[
             (58, Move::HangUp),
-            (5, Move::HangUpOnHold),
+            (held(5), Move::HangUpOnHold),
             (11, Move::Blind),
             (weight(3), Move::BlindOutside),
-            (10, Move::Attended),
+            (held(10), Move::Attended),
             (if parked { 0 } else { 8 }, Move::Park),
-            (weight(5), Move::ThreeWay),
+            (held(weight(5)), Move::ThreeWay),
+            (if asks { 10 } else { 0 }, Move::Asked),
         ])
     }
 
     /// None, one or several holds, by either side.
     fn holds(&mut self) {
+        if !self.holds_are_told {
+            return;
+        }
         let count = self.dice.weighted(&[(70, 0), (18, 1), (8, 2), (4, 3)]);
         for _ in 0..count {
             match self.dice.below(4) {
@@ -228,7 +238,7 @@ impl Story<'_> {
     /// The partner gives the customer away: pressed hold before, or not.
     fn let_go(&mut self) -> LegNo {
         let partner = self.partner.take().expect("they talk");
-        let pressed = self.dice.percent(50).then_some(self.now);
+        let pressed = (self.holds_are_told && self.dice.percent(50)).then_some(self.now);
         if pressed.is_some() {
             self.now += self.hold_length();
             self.track(State::Hold, self.now);
@@ -294,7 +304,7 @@ impl Story<'_> {
     /// The customer waits in a slot until somebody fetches it.
     fn park(&mut self) -> bool {
         let partner = self.partner.take().expect("they talk");
-        if self.dice.percent(40) {
+        if self.holds_are_told && self.dice.percent(40) {
             let from = self.now;
             self.now += self.hold_length();
             self.track(State::Hold, self.now);

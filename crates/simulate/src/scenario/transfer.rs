@@ -37,6 +37,35 @@ impl Story<'_> {
         }
     }
 
+    /// The agent's one channel leaves the customer alone, asks a colleague, and puts the two together.
+    pub(crate) fn asked_transfer(&mut self) -> bool {
+        let agent = self.partner.take().expect("they talk");
+        self.unbridge(agent.bridge, self.now);
+        self.wait(300 * MS, 6 * S);
+        self.track(State::Other, self.now);
+        let desk = self.pbx.desk(self.dice);
+        let now = self.now;
+        let colleague = self.place_desk(desk, LegDirection::Out, now, Some(agent.leg));
+        self.rings(colleague, now);
+        self.wait(200 * MS, 15 * S);
+        self.track(State::Ring, self.now);
+        let answered = self.now;
+        self.leg(colleague).answered = Some(answered);
+        let bridge = self.bridge(agent.leg, colleague, answered);
+        let internal = self.is_internal_call();
+        if internal {
+            self.talks_with(colleague, answered);
+        }
+        self.wait(500 * MS, 60 * S);
+        let now = self.now;
+        self.track(if internal { State::Talk } else { State::Other }, now);
+        self.unbridge(bridge, now);
+        let gone = now + self.dice.between(0, 200 * MS);
+        self.ends(agent.leg, gone, "ATTENDED_TRANSFER");
+        self.connect(colleague, now);
+        true
+    }
+
     /// The customer is put on hold, and a colleague's phone rings.
     fn consult(&mut self) -> Consultation {
         let agent = self.partner.take().expect("they talk");

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use ringpost_ingest::Splitter;
+use ringpost_ingest::{Decoder, Splitter};
 use ringpost_model::Dialect;
 
 use crate::cli::Failure;
@@ -20,9 +20,9 @@ pub(super) struct Inputs {
     dialect: Dialect,
     /// The last is being read.
     waiting: Vec<Input>,
-    splitter: Splitter,
+    reader: Reader,
     /// Of the input that has just come to its end, with what is left of it.
-    ended: (String, Splitter),
+    ended: (String, Reader),
     piece: Vec<u8>,
     /// Sum of the sizes of files; none with standard input among them.
     total: Option<u64>,
@@ -34,10 +34,18 @@ struct Input {
     file: Option<File>,
 }
 
+/// Cuts one input and decodes it.
+pub(super) struct Reader {
+    pub(super) splitter: Splitter,
+    pub(super) decoder: Decoder,
+}
+
 /// What was read, cut into elements.
 pub(super) struct Chunk<'a> {
     pub(super) name: &'a str,
-    pub(super) splitter: &'a mut Splitter,
+    pub(super) reader: &'a mut Reader,
+    /// It is the last of its input.
+    pub(super) is_last: bool,
     pub(super) bytes: u64,
 }
 
@@ -64,9 +72,8 @@ impl Inputs {
             waiting.push(Input { name: "-".to_owned(), file: None });
             total = None;
         }
-        let splitter = Splitter::new(dialect);
-        let ended = (String::new(), Splitter::new(dialect));
-        Ok(Self { dialect, waiting, splitter, ended, piece: vec![0; PIECE_BYTES], total })
+        let (reader, ended) = (Reader::new(dialect), (String::new(), Reader::new(dialect)));
+        Ok(Self { dialect, waiting, reader, ended, piece: vec![0; PIECE_BYTES], total })
     }
 
     /// The next piece; none at the end of all.
@@ -78,19 +85,19 @@ impl Inputs {
         };
         let read = read(reader, &mut self.piece).with_context(|| format!("read {}", input.name))?;
         if read > 0 {
-            self.splitter.feed(&self.piece[..read]);
+            self.reader.splitter.feed(&self.piece[..read]);
             self.waiting.push(input);
             let name = self.waiting.last().map_or("", |input| &input.name);
-            return Ok(Some(Chunk { name, splitter: &mut self.splitter, bytes: read as u64 }));
+            return Ok(Some(Chunk { name, reader: &mut self.reader, is_last: false, bytes: read as u64 }));
         }
         // The last element of a file need not end with a line, and never goes on in the next file.
-        self.splitter.finish();
-        let splitter = std::mem::replace(&mut self.splitter, Splitter::new(self.dialect));
-        let (name, splitter) = {
-            self.ended = (input.name, splitter);
+        self.reader.splitter.finish();
+        let reader = std::mem::replace(&mut self.reader, Reader::new(self.dialect));
+        let (name, reader) = {
+            self.ended = (input.name, reader);
             (&self.ended.0, &mut self.ended.1)
         };
-        Ok(Some(Chunk { name, splitter, bytes: 0 }))
+        Ok(Some(Chunk { name, reader, is_last: true, bytes: 0 }))
     }
 
     /// A bar where somebody sees it.
@@ -106,6 +113,12 @@ impl Inputs {
         let style = ProgressStyle::with_template(template).expect("the template is one of the two above");
         bar.set_draw_target(ProgressDrawTarget::stderr());
         bar.with_style(style)
+    }
+}
+
+impl Reader {
+    fn new(dialect: Dialect) -> Self {
+        Self { splitter: Splitter::new(dialect), decoder: Decoder::new(dialect) }
     }
 }
 

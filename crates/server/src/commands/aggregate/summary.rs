@@ -54,7 +54,7 @@ impl Summary {
             ("keys given twice", self.notes.duplicate_keys, "the last one counts"),
             ("unknown zones", self.notes.unknown_zones, "ignored"),
             ("invalid UTF-8", self.notes.invalid_utf8, "became U+FFFD"),
-            ("local times", self.notes.local_times, "read as UTC"),
+            ("local times", self.notes.local_times, "without an offset: in the platform's zone, else UTC"),
             ("far legs", self.notes.far_legs, "read out of another leg's document"),
             ("negative intervals", stats.negative_intervals, "two clocks disagree"),
             ("clock disagreements", stats.clock_disagreements, "bridges of legs that never lived together"),

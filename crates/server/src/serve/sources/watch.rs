@@ -80,6 +80,8 @@ pub(super) struct NewPiece {
     pub(super) piece: Piece,
     /// The byte that it begins at.
     pub(super) begin: u64,
+    /// Of a table that is read on: the line it begins with, which may name its columns.
+    pub(super) first_line: Vec<u8>,
     /// Once it is durable.
     pub(super) mark: Mark,
 }

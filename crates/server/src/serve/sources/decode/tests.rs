@@ -15,7 +15,8 @@ fn new(path: &Path, from: Resume) -> NewPiece {
     let file = fs::File::open(path).unwrap();
     let piece = cut(&file, from, file.metadata().unwrap().len(), Dialect::Native, false).unwrap();
     let (key, mark) = (String::new(), Mark::new(path, Id { device: 0, inode: 0 }));
-    NewPiece { key, path: "/srv/legs.log".into(), piece, begin: from.position.offset, mark }
+    let (path, begin) = ("/srv/legs.log".into(), from.position.offset);
+    NewPiece { key, path, piece, begin, first_line: Vec::new(), mark }
 }
 
 fn access() -> (Access, Grant) {

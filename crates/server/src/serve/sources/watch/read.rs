@@ -1,9 +1,10 @@
 //! What is new in each file.
 
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use ringpost_model::Timestamp;
+use ringpost_model::{Dialect, Timestamp};
 use serde::de::IgnoredAny;
 
 use super::tracked::Tracked;
@@ -18,6 +19,8 @@ const LOOK_BYTES: usize = 4 << 20;
 const LOOK_FILES: usize = 256;
 /// Files of a source that are kept open. More are small ones, written whole: they are opened to be read.
 const HANDLES: usize = 128;
+/// A line that names the columns of a table is shorter.
+const HEADER_BYTES: u64 = 4_096;
 /// A last line without its end, that is whole, is taken when nothing was added to it for so long.
 const REST: i64 = 5_000_000;
 /// A last line without its end, whatever it is, of a file that is gone.
@@ -107,7 +110,8 @@ impl Watch {
         }
         look.has_more |= stat.size - from.position.offset > PIECE_BYTES as u64;
         let (path, begin) = (file.mark.path.clone(), from.position.offset);
-        look.pieces.push(NewPiece { key: key.clone(), path, piece, begin, mark });
+        let first_line = first_line(handle, begin, self.what.dialect)?;
+        look.pieces.push(NewPiece { key: key.clone(), path, piece, begin, first_line, mark });
         Ok(())
     }
 
@@ -142,4 +146,15 @@ impl Watch {
             false => Note::Rewritten { path, unread_in },
         });
     }
+}
+
+/// The line that a table begins with, where it is read on behind it.
+fn first_line(file: &File, begin: u64, dialect: Dialect) -> io::Result<Vec<u8>> {
+    let is_table = matches!(dialect, Dialect::AsteriskCel | Dialect::AsteriskCdr);
+    let most = if is_table { begin.min(HEADER_BYTES) } else { 0 };
+    let mut bytes = vec![0; most as usize];
+    file.read_exact_at(&mut bytes, 0)?;
+    let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(0);
+    bytes.truncate(end);
+    Ok(bytes)
 }

@@ -1,0 +1,147 @@
+//! Dialects `asterisk-cel` and `asterisk-cdr`: tables of Asterisk, one row a line, as CSV or JSON
+//! (enrichment-and-dialects.md 2).
+//!
+//! A row says little by itself, so the rows of one input are gathered, and a call is read out of all that are there.
+//! What is not there is said by no row: the same legs told in several pieces join in `session`.
+
+mod cdr;
+mod cel;
+mod clock;
+mod endpoint;
+mod pairs;
+mod table;
+
+use ringpost_model::{Dialect, PbxKey, TenantKey};
+
+use crate::decoded::{Decoded, Source};
+use crate::frame::Frame;
+use crate::reason::{Reason, clip};
+use table::Table;
+
+/// Rows of one input, until they are made into records.
+#[derive(Debug)]
+pub(crate) struct Gathering {
+    table: Table,
+    rows: Rows,
+    has_begun: bool,
+}
+
+#[derive(Debug)]
+enum Rows {
+    Cel(cel::Rows),
+    Cdr(cdr::Rows),
+}
+
+/// What a line was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Line {
+    /// It names the columns of those below it.
+    Header,
+    /// It was kept.
+    Row,
+}
+
+impl Gathering {
+    /// For one input of one of Asterisk's dialects; none for others.
+    pub(crate) fn new(dialect: Dialect) -> Option<Self> {
+        let (table, rows) = match dialect {
+            Dialect::AsteriskCel => (Table::new(&cel::COLUMNS), Rows::Cel(cel::Rows::default())),
+            Dialect::AsteriskCdr => (Table::new(&cdr::COLUMNS), Rows::Cdr(cdr::Rows::default())),
+            _ => return None,
+        };
+        Some(Self { table, rows, has_begun: false })
+    }
+
+    /// Takes a line.
+    pub(crate) fn line(
+        &mut self,
+        source: &Source<'_>,
+        bytes: &[u8],
+        decoded: &mut Decoded,
+    ) -> Result<Line, Reason> {
+        if let Some(header) = source.header.filter(|_| !self.has_begun) {
+            self.table.name_columns(header);
+        }
+        self.has_begun = true;
+        if self.table.read(bytes, &mut decoded.notes)? == Line::Header {
+            return Ok(Line::Header);
+        }
+        let owner = Owner::of(source, &self.table)?;
+        match &mut self.rows {
+            Rows::Cel(rows) => rows.take(source, &self.table, owner, &mut decoded.notes)?,
+            Rows::Cdr(rows) => rows.take(source, &self.table, owner, &mut decoded.notes)?,
+        }
+        Ok(Line::Row)
+    }
+
+    /// Makes records of the calls that seem to be over when many rows have been gathered: memory stays bounded.
+    pub(crate) fn settle(&mut self, decoded: &mut Decoded) {
+        match &mut self.rows {
+            Rows::Cel(rows) => rows.settle(&mut decoded.records),
+            Rows::Cdr(rows) => rows.settle(&mut decoded.records),
+        }
+    }
+
+    /// Makes records of all rows.
+    pub(crate) fn finish(&mut self, decoded: &mut Decoded) {
+        match &mut self.rows {
+            Rows::Cel(rows) => rows.finish(&mut decoded.records),
+            Rows::Cdr(rows) => rows.finish(&mut decoded.records),
+        }
+    }
+
+    /// The bytes of a row that cannot be read, with the line that names its columns: so it can be tried again.
+    pub(crate) fn with_header(&self, frame: &Frame<'_>) -> Vec<u8> {
+        match self.table.header() {
+            Some(header) if !table::is_json(frame.bytes) => [header, frame.bytes].join(&b'\n'),
+            _ => frame.bytes.to_vec(),
+        }
+    }
+}
+
+/// Whether bytes begin like a table of this dialect: one of Asterisk's, with or without a line that names its columns.
+/// A cheap look at the first line.
+pub fn looks_like(dialect: Dialect, bytes: &[u8]) -> bool {
+    let columns = match dialect {
+        Dialect::AsteriskCel => &cel::COLUMNS,
+        Dialect::AsteriskCdr => &cdr::COLUMNS,
+        _ => return false,
+    };
+    table::looks_like(columns, bytes)
+}
+
+/// Whose a row is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Owner {
+    tenant: TenantKey,
+    pbx: PbxKey,
+}
+
+impl Owner {
+    fn of(source: &Source<'_>, table: &Table) -> Result<Self, Reason> {
+        let tenant = match &source.tenant {
+            Some(tenant) => tenant.clone(),
+            None => tenant_of_row(table)?,
+        };
+        let missing = || Reason::Missing {
+            path: "pbx".to_owned(),
+            remedy: "; a row does not say which platform wrote it: name the pbx",
+        };
+        Ok(Self { tenant, pbx: source.pbx.clone().ok_or_else(missing)? })
+    }
+}
+
+fn tenant_of_row(table: &Table) -> Result<TenantKey, Reason> {
+    for (column, name) in [(table::TENANT, "tenantid"), (table::ACCOUNT, "accountcode")] {
+        if let Some(text) = table.text(column) {
+            return TenantKey::new(text).map_err(|_| Reason::Invalid {
+                path: name.to_owned(),
+                rule: "a tenant is 1 to 64 of A-Z a-z 0-9 . _ -",
+                got: format!("{:?}", clip(text)),
+            });
+        }
+    }
+    let remedy = "; this switch serves several tenants: set tenantid or accountcode on its endpoints, or give the \
+        pbx one tenant";
+    Err(Reason::Missing { path: "accountcode".to_owned(), remedy })
+}

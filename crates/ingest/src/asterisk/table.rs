@@ -1,0 +1,318 @@
+//! Lines of a table: CSV with or without a line that names the columns, or JSON objects.
+
+use std::fmt;
+
+use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
+use serde_json::Value;
+
+use super::Line;
+use crate::decoded::Notes;
+use crate::reason::{Reason, clip};
+use crate::text;
+
+/// Columns that both tables have have the same number; the others' begin at `OWN`.
+pub(super) const TENANT: usize = 0;
+pub(super) const ACCOUNT: usize = 1;
+pub(super) const UNIQUEID: usize = 2;
+pub(super) const LINKEDID: usize = 3;
+pub(super) const OWN: usize = 4;
+/// No table has more that matter.
+const MOST: usize = 32;
+/// A line of more fields is none of Asterisk's.
+const MOST_FIELDS: usize = 256;
+/// Between fields; the first that fits the first line.
+const DELIMITERS: [u8; 4] = [b',', b'\t', b';', b'|'];
+
+/// The columns of a dialect's table.
+pub(super) struct Columns {
+    /// Who writes it.
+    pub(super) switch: &'static str,
+    /// Names in small letters and digits, of any spelling, and the number of the column.
+    pub(super) names: &'static [(&'static str, usize)],
+    /// A line that names all of these is a header.
+    pub(super) header: &'static [usize],
+    /// The order of the columns of a line without a header above it, as the switch writes them by default.
+    pub(super) order: fn(&[&str]) -> Option<&'static [usize]>,
+}
+
+/// A column that nothing is read from, in an order.
+pub(super) const SKIP: usize = MOST - 1;
+
+/// The table being read: what its columns are, and the row read last.
+pub(super) struct Table {
+    columns: &'static Columns,
+    layout: Option<Layout>,
+    splitter: Splitter,
+    row: Row,
+}
+
+/// What the fields of a line are.
+#[derive(Debug)]
+struct Layout {
+    fields: Vec<usize>,
+    /// As it came; none = the default order.
+    header: Option<Box<[u8]>>,
+    delimiter: u8,
+}
+
+/// Texts of one row by column.
+#[derive(Debug, Default)]
+struct Row {
+    text: String,
+    at: [Option<(u32, u32)>; MOST],
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table").field("layout", &self.layout).field("row", &self.row).finish_non_exhaustive()
+    }
+}
+
+impl Table {
+    pub(super) fn new(columns: &'static Columns) -> Self {
+        Self { columns, layout: None, splitter: Splitter::default(), row: Row::default() }
+    }
+
+    /// The line that named the columns.
+    pub(super) fn header(&self) -> Option<&[u8]> {
+        self.layout.as_ref()?.header.as_deref()
+    }
+
+    /// What stands in a column of the row read last; none where it is empty or there is no such column.
+    pub(super) fn text(&self, column: usize) -> Option<&str> {
+        self.row.get(column).filter(|text| !text.is_empty())
+    }
+
+    /// Whether the row has such a column at all.
+    pub(super) fn has(&self, column: usize) -> bool {
+        self.row.at[column].is_some()
+    }
+
+    /// Takes the columns from a line that came before; a line that names none says nothing.
+    pub(super) fn name_columns(&mut self, line: &[u8]) {
+        let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line).trim_ascii();
+        if !is_json(line) {
+            let _ = self.read(line, &mut Notes::default());
+        }
+    }
+
+    /// Reads a line.
+    pub(super) fn read(&mut self, bytes: &[u8], notes: &mut Notes) -> Result<Line, Reason> {
+        let checked = text::check(bytes)?;
+        let replaced = checked.replaced;
+        let line =
+            if is_json(bytes) { self.read_json(&checked.text) } else { self.read_line(&checked.text) }?;
+        notes.invalid_utf8 += replaced;
+        Ok(line)
+    }
+
+    fn read_json(&mut self, line: &str) -> Result<Line, Reason> {
+        let (fixed, line) = match text::replace_half_characters(line) {
+            Some((fixed, _)) => (fixed, None),
+            None => (String::new(), Some(line)),
+        };
+        let parsed: Value = serde_json::from_str(line.unwrap_or(&fixed))
+            .map_err(|error| Reason::NotJson(error.to_string()))?;
+        let Value::Object(entries) = parsed else { return Err(Reason::NotAnObject("a list")) };
+        self.row.clear();
+        for (key, value) in &entries {
+            let Some(column) = self.columns.number(key) else { continue };
+            match value {
+                Value::Null => self.row.put(column, ""),
+                Value::String(text) => self.row.put(column, text),
+                other => self.row.put(column, &other.to_string()),
+            }
+        }
+        Ok(Line::Row)
+    }
+
+    fn read_line(&mut self, line: &str) -> Result<Line, Reason> {
+        let delimiter =
+            self.layout.as_ref().map_or_else(|| self.columns.delimiter(line), |own| own.delimiter);
+        let mut width = self.layout.as_ref().map(|layout| layout.fields.len());
+        let fields = self.splitter.split(line, delimiter, width)?;
+        let names: Vec<Option<usize>> = if self.columns.may_be_header(&fields) {
+            fields.iter().map(|name| self.columns.number(name)).collect()
+        } else {
+            Vec::new()
+        };
+        if self.columns.is_header(&names) {
+            let fields = names.into_iter().map(|column| column.unwrap_or(SKIP)).collect();
+            self.layout = Some(Layout { fields, header: Some(line.as_bytes().into()), delimiter });
+            return Ok(Line::Header);
+        }
+        let default = width.is_none().then(|| (self.columns.order)(&fields)).flatten();
+        let order = match (&self.layout, default) {
+            (Some(layout), _) => layout.fields.as_slice(),
+            (None, Some(order)) => {
+                width = Some(order.len());
+                order
+            }
+            (None, None) => return Err(self.columns.no_header()),
+        };
+        let (given, expected) = (fields.len(), width.unwrap_or_default());
+        // Tabs at the end of a line are taken for white space.
+        let may_be_short = self.layout.as_ref().is_some_and(|layout| layout.delimiter == b'\t');
+        let surplus_says_nothing = || fields.iter().skip(expected).all(|field| field.is_empty());
+        if (given < expected && !may_be_short) || !surplus_says_nothing() {
+            return Err(Reason::Invalid {
+                path: "row".to_owned(),
+                rule: "a row has as many fields as the line that names its columns",
+                got: format!("{given} instead of {expected}"),
+            });
+        }
+        self.row.clear();
+        let fields = fields.iter().copied().chain(std::iter::repeat(""));
+        for (column, field) in order.iter().zip(fields) {
+            self.row.put(*column, field);
+        }
+        Ok(Line::Row)
+    }
+}
+
+impl Row {
+    fn clear(&mut self) {
+        self.text.clear();
+        self.at = [None; MOST];
+    }
+
+    /// Of two columns of one meaning the first that says something counts.
+    fn put(&mut self, column: usize, text: &str) {
+        if column == SKIP || self.get(column).is_some_and(|known| !known.is_empty()) {
+            return;
+        }
+        let from = self.text.len() as u32;
+        self.text.push_str(text);
+        self.at[column] = Some((from, self.text.len() as u32));
+    }
+
+    fn get(&self, column: usize) -> Option<&str> {
+        let (from, to) = self.at[column]?;
+        self.text.get(from as usize..to as usize)
+    }
+}
+
+impl Columns {
+    /// The column of a name: `cid_num`, `CallerIDNum` and `cidnum` are one.
+    fn number(&self, name: &str) -> Option<usize> {
+        const LONGEST: usize = 24;
+        let mut plain = [0_u8; LONGEST];
+        let mut length = 0;
+        for byte in name.bytes().filter(u8::is_ascii_alphanumeric) {
+            *plain.get_mut(length)? = byte.to_ascii_lowercase();
+            length += 1;
+        }
+        let plain = &plain[..length];
+        self.names.iter().find(|(known, _)| known.as_bytes() == plain).map(|(_, column)| *column)
+    }
+
+    /// A cheap look: the first field of a header is a name.
+    fn may_be_header(&self, fields: &[&str]) -> bool {
+        fields.len() >= self.header.len()
+            && fields.iter().any(|name| self.number(name) == Some(self.header[0]))
+    }
+
+    fn is_header(&self, names: &[Option<usize>]) -> bool {
+        !names.is_empty() && self.header.iter().all(|needed| names.contains(&Some(*needed)))
+    }
+
+    /// What stands between the fields of a line: what makes it a header or a whole row.
+    fn delimiter(&self, line: &str) -> u8 {
+        let mut splitter = Splitter::default();
+        let fits = |delimiter: &&u8| {
+            let Ok(fields) = splitter.split(line, **delimiter, None) else { return false };
+            let names: Vec<_> = fields.iter().map(|name| self.number(name)).collect();
+            self.is_header(&names) || (self.order)(&fields).is_some()
+        };
+        DELIMITERS.iter().find(fits).copied().unwrap_or(DELIMITERS[0])
+    }
+
+    fn no_header(&self) -> Reason {
+        Reason::NotOfDialect {
+            switch: self.switch,
+            why: "its columns are not those written by default; begin with a line that names them",
+        }
+    }
+}
+
+/// Splits lines into fields; keeps its memory.
+#[derive(Default)]
+struct Splitter {
+    text: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Splitter {
+    /// Quotes inside quotes are doubled, or have a backslash where that gives the right number of fields.
+    fn split(&mut self, line: &str, delimiter: u8, width: Option<usize>) -> Result<Vec<&str>, Reason> {
+        let quotes = memchr::memchr_iter(b'"', line.as_bytes()).count();
+        let mut count = 0;
+        let closed = quotes.is_multiple_of(2);
+        if closed {
+            count = self.fill(line, ReaderBuilder::new().delimiter(delimiter).build())?;
+        }
+        let is_odd = !closed || width.is_some_and(|width| count != width);
+        if is_odd && line.contains("\\\"") {
+            let escaped = ReaderBuilder::new().delimiter(delimiter).escape(Some(b'\\')).build();
+            count = self.fill(line, escaped)?;
+        } else if !closed {
+            return Err(Reason::Invalid {
+                path: "row".to_owned(),
+                rule: "every quote is closed on its line",
+                got: format!("{:?}", clip(line)),
+            });
+        }
+        Ok(self.fields(count))
+    }
+
+    fn fill(&mut self, line: &str, mut reader: Reader) -> Result<usize, Reason> {
+        self.text.resize(line.len() + 1, 0);
+        self.ends.resize(MOST_FIELDS, 0);
+        let (mut read, mut written, mut ended) = (0, 0, 0);
+        loop {
+            let (text, ends) = (&mut self.text[written..], &mut self.ends[ended..]);
+            let (result, taken, put, fields) = reader.read_record(&line.as_bytes()[read..], text, ends);
+            read += taken;
+            written += put;
+            ended += fields;
+            match result {
+                ReadRecordResult::InputEmpty => {}
+                ReadRecordResult::Record | ReadRecordResult::End => return Ok(ended),
+                ReadRecordResult::OutputFull | ReadRecordResult::OutputEndsFull => {
+                    return Err(Reason::Invalid {
+                        path: "row".to_owned(),
+                        rule: "at most 256 fields are read",
+                        got: format!("{} bytes", line.len()),
+                    });
+                }
+            }
+        }
+    }
+
+    fn fields(&self, count: usize) -> Vec<&str> {
+        let mut from = 0;
+        let ends = self.ends.iter().take(count);
+        ends.map(|&end| {
+            let field = self.text.get(from..end).unwrap_or_default();
+            from = end;
+            std::str::from_utf8(field).unwrap_or_default()
+        })
+        .collect()
+    }
+}
+
+pub(super) fn is_json(bytes: &[u8]) -> bool {
+    bytes.first() == Some(&b'{')
+}
+
+/// Whether the first line is a header, a whole row in the default order, or an object with the names of a header.
+pub(super) fn looks_like(columns: &'static Columns, bytes: &[u8]) -> bool {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
+    let end = memchr::memchr(b'\n', bytes).unwrap_or(bytes.len());
+    let bytes = bytes[..end].trim_ascii_end();
+    let mut table = Table::new(columns);
+    let first = bytes.strip_prefix(b"[").unwrap_or(bytes);
+    let first = first.strip_suffix(b",").unwrap_or(first);
+    let is_read = table.read(first, &mut Notes::default()).is_ok();
+    is_read && (table.header().is_some() || columns.header.iter().all(|column| table.has(*column)))
+}
