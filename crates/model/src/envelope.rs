@@ -42,6 +42,9 @@ pub struct Envelope {
     /// Which parts were cut because the envelope was too large: `timeline`, then `legs`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cut: Vec<Text>,
+    /// It fires nothing: it was made anew without being asked to.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub quiet: bool,
 }
 
 /// What templates and filters need beyond the record (live-events.md, the field list).

@@ -6,6 +6,7 @@
 
 mod call_event;
 mod cdr;
+mod command;
 mod delivery;
 mod dialect;
 mod envelope;
@@ -21,6 +22,7 @@ mod trigger;
 
 pub use call_event::{CallEvent, CallEventKind};
 pub use cdr::{CallDirection, CallType, Cdr, Cli, DirectoryMatch, Faces, Rate};
+pub use command::{Command, CommandError, Wanted};
 pub use delivery::{Delivery, DeliveryId};
 pub use dialect::Dialect;
 pub use envelope::{Context, Envelope, EnvelopeError, Reason, State, Stretch};

@@ -1,6 +1,7 @@
-//! The admin port: `/livez`, `/readyz`, `/metrics`, `/status`, `/log-level`. Not the public API: bind it where only
+//! The admin port: `/livez`, `/readyz`, `/metrics`, `/status`, `/log-level`, `/enrich`. Not the public API: bind it where only
 //! operators reach it.
 
+pub(crate) mod enrich;
 pub(crate) mod log_level;
 pub(crate) mod status;
 
@@ -11,7 +12,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use serde::Serialize;
 
 use crate::data_folder::Files;
@@ -46,12 +47,14 @@ impl Readiness {
 }
 
 /// What the routes show.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct AdminState {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) readiness: Arc<Readiness>,
     /// What housekeeping saw last.
     pub(crate) board: Arc<Board>,
+    /// Has records enriched again, where there is a log to ask by.
+    pub(crate) again: Option<enrich::Again>,
 }
 
 /// The routes of the admin port.
@@ -61,6 +64,7 @@ pub(crate) fn router(state: AdminState) -> Router {
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .route("/status", get(status::show))
+        .route("/enrich", post(enrich::again))
         .route("/log-level", get(log_level::show).put(log_level::change).delete(log_level::reset))
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .with_state(state)

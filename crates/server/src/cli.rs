@@ -16,8 +16,8 @@ pub use io::Io;
 pub use outcome::{Failure, Outcome};
 
 use crate::commands::{
-    aggregate, apply, backup, calls, check_config, compare, completions, dead_letters, doctor, explain,
-    import, log_level, mail_test, place, rate, restore, serve, simulate, sink, status, tables,
+    aggregate, apply, backup, calls, check_config, compare, completions, dead_letters, doctor, enrich,
+    explain, import, log_level, mail_test, place, rate, restore, serve, simulate, sink, status, tables,
 };
 
 /// Raw call legs in, one true record per call, webhooks out
@@ -68,6 +68,8 @@ enum Command {
     Import(import::Import),
     /// List the tables that were imported, or remove one
     Tables(tables::Tables),
+    /// Have calls of the past enriched again, from the tables as they are now
+    Enrich(enrich::Enrich),
     /// Say what a call costs by a tariff, and how that comes about
     Rate(rate::Rate),
     /// Print completions for a shell
@@ -106,6 +108,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, io: &mut Io<'_>) -> u8
         Command::Place(args) => place::run(args, io),
         Command::Import(args) => import::run(args, io),
         Command::Tables(args) => tables::run(args, io),
+        Command::Enrich(args) => enrich::run(args, io),
         Command::Rate(args) => rate::run(args, io),
         Command::Completions(args) => completions::run(args, io),
     };

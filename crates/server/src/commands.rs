@@ -9,6 +9,7 @@ pub mod compare;
 pub mod completions;
 pub mod dead_letters;
 pub mod doctor;
+pub mod enrich;
 pub mod explain;
 pub mod import;
 pub mod log_level;

@@ -115,7 +115,8 @@ impl Server {
         });
         let board = Arc::new(Board::default());
         let (shown, ready) = (Arc::clone(&metrics), Arc::clone(&readiness));
-        let state = AdminState { metrics: shown, readiness: ready, board: Arc::clone(&board) };
+        let again = Some(again(&store, &log));
+        let state = AdminState { metrics: shown, readiness: ready, board: Arc::clone(&board), again };
         parts.spawn_last("admin", |stop| async move {
             let shutdown = stop.cancelled_owned();
             let serve = axum::serve(admin_listener, admin::router(state)).with_graceful_shutdown(shutdown);
@@ -226,6 +227,19 @@ impl Server {
         info!("ringpost is down");
         ended
     }
+}
+
+fn again(store: &Store, log: &Embedded) -> admin::enrich::Again {
+    let log = log.clone();
+    let append = move |records| {
+        let log = log.clone();
+        let append = async move {
+            log.append(topics::LEGS, records).await?;
+            Ok(())
+        };
+        Box::pin(append) as admin::enrich::Appended
+    };
+    admin::enrich::Again { store: store.clone(), append: Arc::new(append), clock: clock::wall() }
 }
 
 async fn open_log(config: &Config, store: &Store) -> anyhow::Result<(Embedded, ringpost_bus::Journal)> {

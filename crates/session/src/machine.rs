@@ -16,6 +16,7 @@ mod apply;
 mod close;
 mod events;
 mod offline;
+mod revisions;
 mod state;
 mod stubs;
 mod timers;
@@ -86,6 +87,7 @@ pub struct Machine {
     outputs: VecDeque<Output>,
     stats: Stats,
     stubs: stubs::Stubs,
+    revisions: revisions::Revisions,
     /// Kept sessions whose time is over, but that an open session's bridges name.
     overdue: hash::Set<Place>,
     dirty: hash::Set<Place>,
@@ -110,6 +112,7 @@ impl Machine {
             outputs: VecDeque::new(),
             stats: Stats::default(),
             stubs: stubs::Stubs::default(),
+            revisions: revisions::Revisions::default(),
             overdue: hash::Set::default(),
             dirty: hash::Set::default(),
             kept: 0,

@@ -17,6 +17,8 @@ pub struct Stats {
     pub emitted: u64,
     /// Of these, second and later revisions.
     pub revisions: u64,
+    /// Records that were made anew elsewhere and not put out, since a later revision was out already.
+    pub stale_amendments: u64,
     /// Re-opened sessions whose record came out as before, so nothing was emitted.
     pub unchanged: u64,
     /// Of the emitted, those marked partial.

@@ -117,6 +117,7 @@ fn session(n: u64) -> NewSession {
         timeline: Vec::new(),
         tables: Default::default(),
         cut: Vec::new(),
+        quiet: false,
     };
     // As large as one with two legs and their time line.
     NewSession::of(&envelope, vec![b'z'; 3_000])

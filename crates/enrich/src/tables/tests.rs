@@ -60,6 +60,7 @@ fn envelope() -> Envelope {
         timeline,
         tables,
         cut,
+        quiet: false,
     }
 }
 

@@ -16,7 +16,7 @@ async fn ask(state: &AdminState, path: &str) -> (u16, String) {
 
 fn state() -> AdminState {
     let metrics = Arc::new(Metrics::new().unwrap());
-    AdminState { metrics, readiness: Arc::default(), board: Arc::default() }
+    AdminState { metrics, readiness: Arc::default(), board: Arc::default(), again: None }
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use reqwest::{Client, Method};
+use reqwest::{Client, Method, Response};
 use url::Url;
 
 use crate::cli::{Failure, Io, harmless};
@@ -14,6 +14,8 @@ use crate::config::{self, Flags};
 
 /// The admin port answers from memory.
 const DEADLINE: Duration = Duration::from_secs(5);
+/// What is told line by line may take all night.
+const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Which server.
 #[derive(Debug, Args)]
@@ -50,14 +52,46 @@ impl Running {
         };
         // Somebody else may have installed it; then it is the same one.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::builder().timeout(DEADLINE).no_proxy().build().context("make an HTTP client")?;
+        let client = Client::builder().no_proxy().build().context("make an HTTP client")?;
         Ok(Self { client, base })
     }
 
     /// One question. What the server refuses is an error with its own words.
     pub(crate) async fn ask(&self, method: Method, path: &str, body: Option<&str>) -> anyhow::Result<String> {
+        let answer = self.send(method, path, body, DEADLINE).await?;
+        answer.text().await.map_err(reqwest::Error::without_url).context("read the answer")
+    }
+
+    /// One question with an answer that comes line by line, for as long as it takes.
+    pub(crate) async fn follow(
+        &self,
+        path: &str,
+        body: &str,
+        mut each: impl FnMut(&str) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let mut answer = self.send(Method::POST, path, Some(body), LONGEST).await?;
+        let mut rest = Vec::new();
+        while let Some(chunk) =
+            answer.chunk().await.map_err(reqwest::Error::without_url).context("read the answer")?
+        {
+            rest.extend_from_slice(&chunk);
+            while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = rest.drain(..=end).collect();
+                each(String::from_utf8_lossy(&line).trim())?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&str>,
+        deadline: Duration,
+    ) -> anyhow::Result<Response> {
         let url = self.base.join(path).context("make an address")?;
-        let mut request = self.client.request(method, url);
+        let mut request = self.client.request(method, url).timeout(deadline);
         if let Some(body) = body {
             request = request.body(body.to_owned());
         }
@@ -67,10 +101,10 @@ impl Running {
             format!("no server answers at {base}: is it running, and is that its admin port (--admin)?")
         })?;
         let status = answer.status();
-        let text = answer.text().await.map_err(reqwest::Error::without_url).context("read the answer")?;
         if status.is_success() {
-            return Ok(text);
+            return Ok(answer);
         }
+        let text = answer.text().await.map_err(reqwest::Error::without_url).context("read the answer")?;
         if status == 404 && path != "/log-level" {
             anyhow::bail!("{} knows no {path}: it is an older version, or not its admin port", self.base);
         }

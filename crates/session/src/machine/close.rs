@@ -118,6 +118,7 @@ impl Machine {
             timeline: worked.timeline,
             tables: std::collections::BTreeMap::new(),
             cut: Vec::new(),
+            quiet: false,
         }
     }
 
@@ -128,23 +129,34 @@ impl Machine {
         let mut before = std::mem::take(&mut here.sessions[place.1].emitted);
         let Some(leading) = leading else {
             let first = Emitted { glue: 0, id: cdr.id, rev: 1, print: print(cdr), replaces: Vec::new() };
+            self.note_emitted(&first, &[]);
             self.glue(place, Some(first));
             return true;
         };
         let mut emitted = before.swap_remove(leading);
         self.stats.absorbed += before.len() as u64;
+        let absorbed: Vec<SessionId> = before.iter().map(|one| one.id).collect();
         absorb(&mut emitted.replaces, before);
         cdr.id = emitted.id;
         cdr.replaces.clone_from(&emitted.replaces);
         let print = print(cdr);
         let differs = print != emitted.print;
         if differs {
-            emitted.rev += 1;
+            emitted.rev = emitted.rev.max(self.revisions.given(emitted.id)) + 1;
             emitted.print = print;
         }
         cdr.rev = emitted.rev;
+        self.note_emitted(&emitted, &absorbed);
         self.glue(place, Some(emitted));
         differs
+    }
+
+    /// An input that ends is never enriched again.
+    fn note_emitted(&mut self, emitted: &Emitted, absorbed: &[SessionId]) {
+        if self.config.mode == Mode::Stream {
+            self.revisions.emitted(emitted.id, emitted.rev);
+            absorbed.iter().for_each(|absorbed| self.revisions.absorbed(*absorbed));
+        }
     }
 
     /// What closes as one session stays one.

@@ -1,6 +1,7 @@
 //! The state as changes by key: what the bus keeps together with the outputs, and reads back at restart.
 //!
-//! Keys: `m` the time of the stream; `s…` a live or kept session, under the leg it began with; `d…` a stub.
+//! Keys: `m` the time of the stream; `s…` a live or kept session, under the leg it began with; `d…` a stub; `r…` a
+//! revision given to a record that was enriched again.
 //! Values begin with their format's version. An unknown version is an error: the state must not be lost by a
 //! step back to an older program.
 
@@ -17,7 +18,7 @@ use crate::settings::Settings;
 use crate::space::{Emitted, NONE, Naming, Phase, Told};
 
 /// Format of the values written.
-const VERSION: u8 = 1;
+pub(super) const VERSION: u8 = 1;
 
 /// Key of the time of the stream.
 const META: &[u8] = b"m";
@@ -75,13 +76,17 @@ impl Machine {
             let read = match key.first() {
                 Some(b'm') => reader.signed().map(|now| machine.now = now),
                 Some(b's') => machine.read_session(&mut reader),
+                Some(b'r') => machine.read_given(&key, &mut reader),
                 Some(b'd') => decode_stub(&key, &mut reader).map(|stub| stubs.push(stub)),
                 _ => None,
             };
             read.ok_or_else(|| RestoreError::Damaged { key: shown() })?;
         }
         stubs.sort_by(|a, b| (a.until, &a.key).cmp(&(b.until, &b.key)));
-        stubs.into_iter().for_each(|stub| machine.stubs.add(stub));
+        for stub in stubs {
+            machine.revisions.emitted(stub.id, stub.rev);
+            machine.stubs.add(stub);
+        }
         machine.set_timers();
         Ok(machine)
     }
@@ -195,6 +200,8 @@ impl Machine {
         for _ in 0..reader.unsigned()? {
             let emitted = read_emitted(reader)?;
             here.last_glue = here.last_glue.max(emitted.glue);
+            self.revisions.emitted(emitted.id, emitted.rev);
+            emitted.replaces.iter().for_each(|absorbed| self.revisions.absorbed(*absorbed));
             here.sessions[session].emitted.push(emitted);
         }
         for _ in 0..reader.unsigned()? {
@@ -264,7 +271,7 @@ fn read_hash(reader: &mut Reader<'_>) -> Option<u64> {
     Some(u64::from_be_bytes(reader.take(8)?.try_into().ok()?))
 }
 
-fn read_uuid(reader: &mut Reader<'_>) -> Option<Uuid> {
+pub(super) fn read_uuid(reader: &mut Reader<'_>) -> Option<Uuid> {
     Uuid::from_slice(reader.take(16)?).ok()
 }
 

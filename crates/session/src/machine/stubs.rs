@@ -110,8 +110,13 @@ impl Stubs {
 impl Machine {
     /// Leaves a stub of a session that is about to be forgotten.
     pub(super) fn leave_stub(&mut self, place: Place, at: i64) {
-        let Some(dedupe) = self.config.dedupe else { return };
         let here = &self.spaces[place.0 as usize];
+        let Some(dedupe) = self.config.dedupe else {
+            for emitted in &here.sessions[place.1].emitted {
+                self.revisions.forgotten(emitted.id);
+            }
+            return;
+        };
         let session = &here.sessions[place.1];
         let legs = session.legs.iter().map(|leg| {
             let known = &here.legs[*leg];
@@ -139,6 +144,7 @@ impl Machine {
 
     pub(super) fn expire_stubs(&mut self) {
         while let Some(stub) = self.stubs.expire(self.now, self.config.dedupe_legs) {
+            self.revisions.forgotten(stub.id);
             if self.config.changes {
                 self.other_changes.insert(stub.key, None);
             }

@@ -75,6 +75,7 @@ impl Machine {
             }
         }
         self.expire_stubs();
+        self.expire_given();
     }
 
     /// All sessions due at one instant, by id.

@@ -365,3 +365,68 @@ fn call_events_tell_each_thing_once_and_at_once() {
         assert!(told.iter().any(|other| same(&other)), "{line} is missing in {told:?}");
     }
 }
+
+/// The id that the first record of the simple call has, put out at 33.
+fn emitted(machine: &mut Machine) -> ringpost_model::SessionId {
+    let [x, a] = simple_call();
+    machine.handle(at(29.5), a.0);
+    machine.handle(at(30.), x.0);
+    machine.handle_timeout(at(40.));
+    envelopes(machine)[0].session
+}
+
+/// As after a restart.
+fn restored(machine: &mut Machine, kept: &mut std::collections::BTreeMap<Vec<u8>, Vec<u8>>) -> Machine {
+    for change in machine.take_changes() {
+        match change.value {
+            Some(value) => kept.insert(change.key, value),
+            None => kept.remove(&change.key),
+        };
+    }
+    Machine::restore(quiet(), Arc::new(Settings::default()), kept.clone()).expect("the state that was kept")
+}
+
+#[test]
+fn a_record_that_is_made_anew_gets_the_next_revision_and_a_correction_the_one_after() {
+    let mut machine = live(quiet());
+    let id = emitted(&mut machine);
+    assert_eq!(machine.amend(at(50.), id, 1), Some(2));
+    assert_eq!(machine.amend(at(51.), id, 1), None, "it was made from what is no longer the last");
+    assert_eq!(machine.stats().stale_amendments, 1);
+    let mut machine = restored(&mut machine, &mut Default::default());
+    assert_eq!(machine.amend(at(52.), id, 1), None, "a restart forgets nothing");
+    let late = desk("b", 1., 29.5).rang(2.);
+    let found = play(&mut machine, [(60., late.0)], 70.);
+    assert_eq!(found.len(), 1);
+    assert!(found[0].starts_with("@63 rev3 "), "{found:?}");
+    assert_eq!(machine.amend(at(71.), id, 2), None);
+    assert_eq!(machine.amend(at(71.), id, 3), Some(4));
+}
+
+#[test]
+fn a_record_that_says_the_same_stays_out_after_one_that_was_made_anew() {
+    let mut machine = live(quiet());
+    let id = emitted(&mut machine);
+    assert_eq!(machine.amend(at(50.), id, 1), Some(2));
+    // Re-opened by what changes nothing in the record.
+    let found = play(&mut machine, [(60., caller("x", 0., 30.).bridge("a", 5., 30.).link("again").0)], 70.);
+    assert_eq!(found, [""; 0]);
+}
+
+#[test]
+fn a_forgotten_calls_record_is_made_anew_once() {
+    let mut machine = live(quiet());
+    let id = emitted(&mut machine);
+    let mut kept = Default::default();
+    let hour = 3_600.;
+    machine.handle_timeout(at(2. * hour));
+    assert_eq!(machine.stats().kept_sessions, 0);
+    let mut machine = restored(&mut machine, &mut kept);
+    assert_eq!(machine.amend(at(2. * hour), id, 1), Some(2));
+    assert_eq!(machine.amend(at(2. * hour), id, 1), None);
+    // After a day nothing is known of it but what its record says.
+    machine.handle_timeout(at(30. * hour));
+    let mut machine = restored(&mut machine, &mut kept);
+    assert_eq!(kept.len(), 1, "only the time of the stream is kept: {kept:?}");
+    assert_eq!(machine.amend(at(31. * hour), id, 2), Some(3));
+}

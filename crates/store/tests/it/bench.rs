@@ -242,6 +242,7 @@ pub(crate) fn envelope(session: u128, rev: u32, fill: impl FnOnce(&mut Cdr)) -> 
         timeline: Vec::new(),
         tables: Default::default(),
         cut: Vec::new(),
+        quiet: false,
     }
 }
 

@@ -43,6 +43,7 @@ fn envelope() -> Envelope {
         timeline,
         tables: std::collections::BTreeMap::new(),
         cut: Vec::new(),
+        quiet: false,
     }
 }
 

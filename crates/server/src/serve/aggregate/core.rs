@@ -8,14 +8,14 @@ use std::time::Duration;
 use anyhow::Context;
 use bytes::Bytes;
 use ringpost_bus::{Assignment, Batch, Commit, Event, Message, Output, Partition, Record, StateChange};
-use ringpost_enrich::{Counts, Places};
+use ringpost_enrich::{Counts, Places, Tables};
 use ringpost_ingest::{Source, decode};
-use ringpost_model::{Dialect, Envelope, Timestamp};
+use ringpost_model::{Command, Dialect, Envelope, Timestamp};
 use ringpost_session::{Config, Machine, Settings};
 use ringpost_store::DeadLetter;
 use tracing::info;
 
-use super::held::{self, Held};
+use super::held::{self, Held, Waiting};
 use crate::metrics::Metrics;
 use crate::serve::dead_letters::{refused, unreadable};
 use crate::serve::stream_time::StreamTime;
@@ -122,8 +122,12 @@ impl Core {
                 if matches!(self.tables.of(&tenant), Known::NotYet) {
                     continue;
                 }
-                for (envelope, change) in owned.held.take(*partition, &tenant) {
-                    records.push(written(enrich.all(&mut owned.places, envelope))?);
+                for (waiting, change) in owned.held.take(*partition, &tenant) {
+                    let envelope = match waiting {
+                        Waiting::First(envelope) => Some(enrich.all(&mut owned.places, envelope)),
+                        Waiting::Again(command) => enrich.anew(owned, command, owned.time.now()),
+                    };
+                    records.extend(envelope.map(written).transpose()?);
                     effects.commit.changes.push(change);
                 }
             }
@@ -185,11 +189,15 @@ impl Core {
             Enrich { tables: &self.tables, settings: &self.settings, counts: &mut self.enriched };
         for message in &batch.messages {
             let now = owned.time.at_record(Timestamp::from_micros(message.timestamp), wall);
+            let place = place(batch, message);
+            if Command::is_one(&message.value) {
+                enrich.again(batch.partition, owned, &message.value, (&place, now), effects)?;
+                continue;
+            }
             let decoded = decode(Dialect::Native, &Source::default(), &message.value);
             for record in decoded.records {
                 owned.machine.handle(now, record);
             }
-            let place = place(batch, message);
             for reject in decoded.rejects {
                 effects.dead_letters.push(unreadable(&place, Dialect::Native, &reject, now));
             }
@@ -259,7 +267,7 @@ impl Enrich<'_> {
                 ringpost_session::Output::Record(envelope) => {
                     let tenant = &envelope.tenant;
                     if owned.held.has(tenant) || matches!(self.tables.of(tenant), Known::NotYet) {
-                        effects.commit.changes.push(owned.held.push(partition, *envelope)?);
+                        effects.commit.changes.push(owned.held.push(partition, Waiting::First(*envelope))?);
                     } else {
                         records.push(written(self.all(&mut owned.places, *envelope))?);
                     }
@@ -276,6 +284,58 @@ impl Enrich<'_> {
             effects.commit.outputs.push(Output { topic: CDRS.to_owned(), records });
         }
         Ok(())
+    }
+
+    /// Enriches a record again that went out before. A new revision comes of it where it differs; what is wanted of a
+    /// tenant whose tables are not there yet waits for them like any record.
+    fn again(
+        &mut self,
+        partition: Partition,
+        owned: &mut Owned,
+        bytes: &[u8],
+        (place, now): (&str, Timestamp),
+        effects: &mut Effects,
+    ) -> anyhow::Result<()> {
+        let command = match Command::from_bytes(bytes) {
+            Ok(command) => command,
+            Err(error) => {
+                let reason = format!("{:#}", anyhow::Error::new(error));
+                effects.dead_letters.push(DeadLetter::new(
+                    place,
+                    now,
+                    &reason,
+                    Dialect::Native.name(),
+                    bytes,
+                ));
+                return Ok(());
+            }
+        };
+        let tenant = &command.envelope.tenant;
+        if owned.held.has(tenant) || matches!(self.tables.of(tenant), Known::NotYet) {
+            effects.commit.changes.push(owned.held.push(partition, Waiting::Again(command))?);
+            return Ok(());
+        }
+        if let Some(envelope) = self.anew(owned, command, now) {
+            let records = vec![written(envelope)?];
+            effects.commit.outputs.push(Output { topic: CDRS.to_owned(), records });
+        }
+        Ok(())
+    }
+
+    /// The next revision, where it differs from what went out.
+    fn anew(&mut self, owned: &mut Owned, command: Command, now: Timestamp) -> Option<Envelope> {
+        let Command { fire, envelope: before, .. } = command;
+        let mut stripped = before.clone();
+        Tables::strip(&mut stripped);
+        stripped.tables.clear();
+        let mut envelope = self.all(&mut owned.places, stripped);
+        if envelope.cdr == before.cdr {
+            return None;
+        }
+        let rev = owned.machine.amend(now, before.session, before.rev)?;
+        (envelope.rev, envelope.cdr.rev) = (rev, rev);
+        (envelope.emitted, envelope.quiet) = (now, !fire);
+        Some(envelope)
     }
 
     /// Says of a record all that is known: where the other party is, and what the tenant's tables have.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use anyhow::Context;
 use bytes::Bytes;
 use ringpost_bus::{Partition, StateChange};
-use ringpost_model::{Envelope, TenantKey};
+use ringpost_model::{Command, Envelope, TenantKey};
 
 /// First byte of their keys in the state; those of sessions are others.
 const KEY: u8 = b'h';
@@ -25,7 +25,39 @@ pub(super) struct Held {
 struct One {
     number: u64,
     bytes: usize,
-    envelope: Envelope,
+    waiting: Waiting,
+}
+
+/// What waits.
+#[derive(Debug)]
+pub(super) enum Waiting {
+    /// A record that is on its way out.
+    First(Envelope),
+    /// One that is to be enriched again.
+    Again(Command),
+}
+
+impl Waiting {
+    fn tenant(&self) -> &TenantKey {
+        match self {
+            Self::First(envelope) => &envelope.tenant,
+            Self::Again(command) => &command.envelope.tenant,
+        }
+    }
+
+    fn to_bytes(&self) -> anyhow::Result<Vec<u8>> {
+        Ok(match self {
+            Self::First(envelope) => envelope.to_bytes()?,
+            Self::Again(command) => command.to_bytes()?,
+        })
+    }
+
+    fn from_bytes(bytes: &[u8]) -> anyhow::Result<Self> {
+        Ok(match Command::is_one(bytes) {
+            true => Self::Again(Command::from_bytes(bytes)?),
+            false => Self::First(Envelope::from_bytes(bytes)?),
+        })
+    }
 }
 
 /// Whether an entry of the state is a record that waits.
@@ -45,8 +77,8 @@ impl Held {
             let number = key.get(1..).and_then(|number| <[u8; 8]>::try_from(number).ok());
             let number =
                 number.map(u64::from_be_bytes).context("restore a record that waits: its key is damaged")?;
-            let envelope = Envelope::from_bytes(&value).context("restore a record that waits")?;
-            all.push(One { number, bytes: value.len(), envelope });
+            let waiting = Waiting::from_bytes(&value).context("restore a record that waits")?;
+            all.push(One { number, bytes: value.len(), waiting });
         }
         all.sort_by_key(|one| one.number);
         for one in all {
@@ -60,11 +92,11 @@ impl Held {
     ///
     /// # Errors
     /// The record cannot be written.
-    pub(super) fn push(&mut self, partition: Partition, envelope: Envelope) -> anyhow::Result<StateChange> {
-        let value = Bytes::from(envelope.to_bytes().context("write a record that waits")?);
+    pub(super) fn push(&mut self, partition: Partition, waiting: Waiting) -> anyhow::Result<StateChange> {
+        let value = Bytes::from(waiting.to_bytes().context("write a record that waits")?);
         let number = self.next;
         self.next += 1;
-        self.add(One { number, bytes: value.len(), envelope });
+        self.add(One { number, bytes: value.len(), waiting });
         Ok(StateChange { partition, key: key(number), value: Some(value) })
     }
 
@@ -79,12 +111,12 @@ impl Held {
     }
 
     /// Takes a tenant's records out, in order; and what says so in the state.
-    pub(super) fn take(&mut self, partition: Partition, tenant: &TenantKey) -> Vec<(Envelope, StateChange)> {
+    pub(super) fn take(&mut self, partition: Partition, tenant: &TenantKey) -> Vec<(Waiting, StateChange)> {
         let all = self.tenants.remove(tenant).unwrap_or_default();
         self.count -= all.len();
         self.bytes -= all.iter().map(|one| one.bytes).sum::<usize>();
         let gone = |number| StateChange { partition, key: key(number), value: None };
-        all.into_iter().map(|one| (one.envelope, gone(one.number))).collect()
+        all.into_iter().map(|one| (one.waiting, gone(one.number))).collect()
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -98,7 +130,7 @@ impl Held {
     fn add(&mut self, one: One) {
         self.bytes += one.bytes;
         self.count += 1;
-        self.tenants.entry(one.envelope.tenant.clone()).or_default().push_back(one);
+        self.tenants.entry(one.waiting.tenant().clone()).or_default().push_back(one);
     }
 }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use ringpost_bus::{
     Clock as BusClock, Config as BusConfig, Embedded, Keep, Log, Partition, Record, Subscription, Topic,
 };
-use ringpost_model::{Contact, ContactField, Envelope, Tenant, TenantKey, Thresholds};
+use ringpost_model::{Command, Contact, ContactField, Envelope, Tenant, TenantKey, Thresholds};
 use ringpost_store::{Config as StoreConfig, Key, Keyring, Store};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -279,6 +279,74 @@ async fn a_record_waits_for_its_tenants_tables_and_nobody_elses_does() {
     assert_eq!(all, expected, "in the order of their calls");
     call(&running, "acme", "fourth", 4).await;
     assert!(running.records(7).await.contains(&"acme rev 1: 4 legs, Ann".to_owned()));
+    running.stop().await;
+}
+
+/// The envelopes put out, in order, when there are so many.
+async fn envelopes(running: &Running, count: usize) -> Vec<Envelope> {
+    let mut worker = running.log.worker(subscription("envelopes", CDRS, None)).await.unwrap();
+    let mut found = Vec::new();
+    let waited = tokio::time::timeout(LONG, async {
+        while found.len() < count {
+            if let Event::Records(batch) = worker.next(PATIENCE).await.unwrap() {
+                let read = |message: &ringpost_bus::Message| Envelope::from_bytes(&message.value).unwrap();
+                found.extend(batch.messages.iter().map(read));
+            }
+        }
+    });
+    waited.await.expect("records are put out");
+    found
+}
+
+async fn again(running: &Running, envelope: &Envelope, fire: bool) {
+    let command = Command::enrich(envelope.clone(), fire).to_bytes().unwrap();
+    running.append(envelope.tenant.as_str(), String::from_utf8(command).unwrap()).await;
+}
+
+#[tokio::test]
+async fn a_record_is_enriched_again_on_request_and_only_where_it_differs() {
+    let folder = folder();
+    let mut running = start(folder.path(), "aggregate").await;
+    running.load_tables();
+    call(&running, "acme", "first", 1).await;
+    let first = envelopes(&running, 1).await.remove(0);
+    assert!(first.cdr.directory_matches.is_empty() && first.tables.is_empty());
+    again(&running, &first, false).await;
+    running.until_read("aggregate").await;
+    with_contacts(folder.path(), "acme").await;
+    let waited = tokio::time::timeout(LONG, async {
+        // The keeper has to see the first table of this tenant.
+        loop {
+            again(&running, &first, false).await;
+            running.until_read("aggregate").await;
+            if running.metrics.tables_loaded.get() == 1 {
+                break;
+            }
+        }
+    });
+    waited.await.expect("the tables are loaded");
+    call(&running, "acme", "second", 2).await;
+    let mut all = envelopes(&running, 3).await;
+    all.retain(|envelope| envelope.session == first.session);
+    let [before, after] = &*all else { panic!("one revision however often it was asked for: {all:?}") };
+    assert_eq!(before, &first);
+    assert_eq!((after.rev, after.cdr.rev, after.quiet), (2, 2, true));
+    assert_eq!(after.cdr.directory_matches.len(), 1);
+    assert!(after.tables.contains_key("contacts"));
+    // Who knows the last revision may ask again; nothing differs.
+    again(&running, after, true).await;
+    call(&running, "acme", "third", 3).await;
+    assert_eq!(envelopes(&running, 4).await.len(), 4);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_command_that_cannot_be_read_is_a_dead_letter() {
+    let folder = folder();
+    let running = start(folder.path(), "aggregate").await;
+    running.append("acme", r#"{"command":"explode","v":1}"#.to_owned()).await;
+    running.until_read("aggregate").await;
+    assert_eq!(running.store.stats().await.unwrap().dead_letters, 1);
     running.stop().await;
 }
 

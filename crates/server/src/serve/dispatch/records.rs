@@ -104,6 +104,9 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
             }
         };
         state.pending.session(NewSession::of(&envelope, message.value.to_vec()));
+        if envelope.quiet {
+            return Ok(Vec::new());
+        }
         let is_under_way = |id: DeliveryId| fired_here.contains(&id) || state.knows(id);
         loop {
             match self.fire.at(&envelope, &is_under_way).await {

@@ -293,6 +293,21 @@ async fn after_a_crash_a_record_never_follows_its_correction() {
 }
 
 #[tokio::test]
+async fn a_record_that_was_enriched_again_is_the_calls_record_and_fires_nothing() {
+    let bench = Bench::new();
+    let running = bench.start().await;
+    running.configure(r#""revisions":"all""#).await;
+    running.emit(7, 1).await;
+    running.until_settled().await;
+    running.emit_quiet(7, 2).await;
+    running.emit(8, 1).await;
+    running.until("the next one", async || bench.receiver.told().len() == 2).await;
+    assert_eq!(bench.receiver.told(), ["/hook 7 rev 1", "/hook 8 rev 1"]);
+    running.until("read", async || running.lag() == 0).await;
+    assert_eq!(running.store.session(session(7)).await.unwrap().unwrap().session.rev, 2);
+}
+
+#[tokio::test]
 async fn a_record_that_cannot_be_read_is_a_dead_letter_and_does_not_stop_the_next() {
     let bench = Bench::new();
     let running = bench.start().await;

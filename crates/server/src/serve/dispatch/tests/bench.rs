@@ -240,6 +240,12 @@ impl Running {
     }
 
     /// Puts anything into the log.
+    /// A revision that was made anew without being asked to fire.
+    pub(super) async fn emit_quiet(&self, n: u128, rev: u32) {
+        let envelope = Envelope { quiet: true, ..envelope(n, rev, true) };
+        self.append(envelope.to_bytes().unwrap().leak()).await;
+    }
+
     pub(super) async fn append(&self, value: &'static [u8]) {
         let (key, value) = (Bytes::from_static(b"acme"), Bytes::from_static(value));
         self.log.append(CDRS, vec![Record { key, value, timestamp: clock::now().micros() }]).await.unwrap();
@@ -339,5 +345,6 @@ fn envelope(n: u128, rev: u32, lost: bool) -> Envelope {
         timeline: Vec::new(),
         tables: Default::default(),
         cut: Vec::new(),
+        quiet: false,
     }
 }
