@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use ringpost_ingest::{Decoded, Source, decode, frames, looks_like_table};
+use ringpost_ingest::{Decoded, Decoder, Source, decode, frames, looks_like_table};
 use ringpost_model::{Dialect, LegRecord, PbxKey, TenantKey, Timestamp};
 use ringpost_session::{Config, Machine, Output, Settings};
 use serde_json::{Map, Value};
@@ -195,6 +195,81 @@ fn many_calls_in_one_table_stay_apart() {
     let mut talks: Vec<u64> = found.iter().map(|record| record["talk"].as_u64().unwrap()).collect();
     talks.sort_unstable();
     assert_eq!(talks, [20, 30]);
+}
+
+/// So many copies of a table, each with ids and times of its own, as rows with their times.
+fn copies(name: &str, count: u64) -> (String, Vec<(u64, String)>) {
+    let table = String::from_utf8(fixture(Dialect::AsteriskCel, name)).unwrap();
+    let (header, rows) = table.split_once('\n').unwrap();
+    let second = |row: &str| -> u64 {
+        let clock = row.split(' ').nth(1).unwrap();
+        let parts: Vec<u64> = clock[..8].split(':').map(|part| part.parse().unwrap()).collect();
+        1_773_100_800 + parts[0] * 3600 + parts[1] * 60 + parts[2]
+    };
+    let mut copies = Vec::new();
+    for copy in 0..count {
+        for (at, row) in rows.lines().enumerate() {
+            let time = second(row) + 7 * copy;
+            let fraction = row.split(' ').nth(1).unwrap()[8..15].to_owned();
+            let (before, rest) = row.split_once(",2026-03-10 ").unwrap();
+            let own = |text: &str| {
+                text.replace("17731332", &format!("{copy}-17731332")).replace("b-", &format!("b{copy}-"))
+            };
+            let row = format!("{},{time}{fraction}{}", own(before), own(&rest[15..]));
+            copies.push((time * 1_000 + at as u64, row));
+        }
+    }
+    copies.sort();
+    (header.to_owned(), copies)
+}
+
+/// Far more rows than are gathered at a time, calls overlapping, oldest and newest first.
+#[test]
+fn a_log_of_any_length_is_told_call_by_call_with_bounded_memory() {
+    let (header, rows) = copies("attended-transfer.csv", 900);
+    let mut rows: Vec<String> = rows.into_iter().map(|(_, row)| row).collect();
+    assert!(rows.len() > 25_000);
+    for _ in 0..2 {
+        let mut decoder = Decoder::new(Dialect::AsteriskCel);
+        let mut decoded = Decoded::default();
+        let mut told_early = 0;
+        let table = format!("{header}\n{}\n", rows.join("\n"));
+        for frame in frames(Dialect::AsteriskCel, table.as_bytes()) {
+            decoder.frame(&source(), &frame, &mut decoded);
+            told_early = decoded.records.len();
+        }
+        decoder.finish(&mut decoded);
+        assert_eq!(decoded.rejects, []);
+        assert!(told_early > decoded.records.len() / 3, "{told_early} of {}", decoded.records.len());
+        let found = records(decoded.records);
+        assert_eq!(found.len(), 900);
+        let of = |key: &str| found.iter().map(|record| record[key].as_u64().unwrap()).collect::<Vec<_>>();
+        assert_eq!((of("talk"), of("ring")), (vec![40; 900], vec![5; 900]));
+        rows.reverse();
+    }
+}
+
+/// Rows that are made to cost: one linked id on everything, every rule that looks at other rows.
+#[test]
+fn a_table_made_to_be_slow_is_not() {
+    let mut table = "eventtype,eventtime,uniqueid,linkedid,channame,appname,appdata,peer\n".to_owned();
+    for row in 0..24_000 {
+        let events =
+            ["CHAN_START", "APP_START", "XIVO_OUTCALL", "BRIDGE_ENTER", "BRIDGE_EXIT", "BRIDGE_START"];
+        let (event, channel) = (events[row % 6], row / 6 % 5_000);
+        let name = format!("Local/x@y-{:08x};{}", channel / 2, channel % 2 + 1);
+        writeln!(table, "{event},{}.5,{channel}.1,1.1,{name},Queue,q{row},{name}", 1_773_133_200 + row % 97)
+            .unwrap();
+    }
+    for row in 0..24_000 {
+        let events = ["PARK_START", "PARK_END", "BRIDGE_ENTER", "BRIDGE_EXIT", "BRIDGE_START", "ANSWER"];
+        writeln!(table, "{},{}.{row:06},{}.2,2.2,PJSIP/1-1,,,", events[row % 6], 1_773_133_200, row % 700)
+            .unwrap();
+    }
+    let begin = std::time::Instant::now();
+    let decoded = read(Dialect::AsteriskCel, table.as_bytes());
+    assert_eq!(decoded.accepted, 48_000);
+    assert!(begin.elapsed().as_secs() < 30, "{:?}", begin.elapsed());
 }
 
 #[test]

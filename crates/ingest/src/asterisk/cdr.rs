@@ -16,8 +16,9 @@ use crate::decoded::Notes;
 use crate::reason::Reason;
 use row::Row;
 
-/// So many rows are gathered before they are told.
+/// So many rows, or bytes of text in them, are gathered before they are told.
 const GATHERED: usize = 20_000;
+const GATHERED_BYTES: usize = 16 << 20;
 
 const CHANNEL: usize = OWN;
 const OTHER: usize = OWN + 1;
@@ -146,6 +147,7 @@ fn is_id(text: &str) -> bool {
 #[derive(Debug, Default)]
 pub(super) struct Rows {
     rows: Vec<Row>,
+    bytes: usize,
     owner: Option<Arc<Owner>>,
 }
 
@@ -162,13 +164,15 @@ impl Rows {
             Some(known) if **known == owner => known.clone(),
             _ => self.owner.insert(Arc::new(owner)).clone(),
         };
-        self.rows.push(Row::read(source, table, owner, notes)?);
+        let row = Row::read(source, table, owner, notes)?;
+        self.bytes += row.bytes();
+        self.rows.push(row);
         Ok(())
     }
 
     /// Tells all once there are many: nothing shows whether a call will have more rows.
     pub(super) fn settle(&mut self, records: &mut Vec<LegRecord>) {
-        if self.rows.len() >= GATHERED {
+        if self.rows.len() >= GATHERED || self.bytes >= GATHERED_BYTES {
             self.finish(records);
         }
     }
@@ -176,6 +180,7 @@ impl Rows {
     /// Tells all.
     pub(super) fn finish(&mut self, records: &mut Vec<LegRecord>) {
         let mut rows = std::mem::take(&mut self.rows);
+        self.bytes = 0;
         rows.sort_unstable();
         rows.dedup();
         let first = records.len();

@@ -22,8 +22,9 @@ use crate::decoded::Notes;
 use crate::reason::Reason;
 use row::Row;
 
-/// So many rows are gathered before the calls that are over are told: some ten megabytes.
+/// So many rows, or bytes of text in them, are gathered before the calls that are over are told.
 const GATHERED: usize = 20_000;
+const GATHERED_BYTES: usize = 16 << 20;
 
 const EVENT: usize = OWN;
 const USER_EVENT: usize = OWN + 1;
@@ -100,6 +101,7 @@ fn order(fields: &[&str]) -> Option<&'static [usize]> {
 #[derive(Debug, Default)]
 pub(super) struct Rows {
     rows: Vec<Row>,
+    bytes: usize,
     /// Of the row read last: nearly always that of the next.
     owner: Option<Arc<Owner>>,
 }
@@ -117,20 +119,24 @@ impl Rows {
             Some(known) if **known == owner => known.clone(),
             _ => self.owner.insert(Arc::new(owner)).clone(),
         };
-        self.rows.extend(Row::read(source, table, owner, notes)?);
+        if let Some(row) = Row::read(source, table, owner, notes)? {
+            self.bytes += row.bytes();
+            self.rows.push(row);
+        }
         Ok(())
     }
 
     /// Tells the calls that are over once there are many rows. One at whose begin or end rows are missing waits for
     /// them, but not for ever.
     pub(super) fn settle(&mut self, records: &mut Vec<LegRecord>) {
-        if self.rows.len() < GATHERED {
+        if self.rows.len() < GATHERED && self.bytes < GATHERED_BYTES {
             return;
         }
         let (done, rest) = call::split(std::mem::take(&mut self.rows), call::is_whole);
         self.rows = rest;
+        self.bytes = self.rows.iter().map(Row::bytes).sum();
         call::tell(done, records);
-        if self.rows.len() > GATHERED / 2 {
+        if self.rows.len() > GATHERED / 2 || self.bytes > GATHERED_BYTES / 2 {
             self.finish(records);
         }
     }
@@ -138,6 +144,7 @@ impl Rows {
     /// Tells all.
     pub(super) fn finish(&mut self, records: &mut Vec<LegRecord>) {
         let (all, _) = call::split(std::mem::take(&mut self.rows), |_| true);
+        self.bytes = 0;
         call::tell(all, records);
     }
 }

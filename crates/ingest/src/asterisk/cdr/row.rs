@@ -75,6 +75,13 @@ impl Disposition {
 }
 
 impl Row {
+    /// Of its longer texts.
+    pub(super) fn bytes(&self) -> usize {
+        let texts =
+            [&self.call, &self.channel, &self.other, &self.number, &self.name, &self.dialled, &self.data];
+        texts.iter().map(|text| text.len()).sum()
+    }
+
     pub(super) fn read(
         source: &Source<'_>,
         table: &Table,

@@ -1,6 +1,6 @@
 //! Who was in which bridge when. A bridge is a leg of its own: a conference, or a loopback that joins its members.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ringpost_model::{Bridge, Hold, LegId, Text, Timestamp};
@@ -64,7 +64,7 @@ impl Bridges {
     fn note(&mut self, channel: &Channel<'_>, stays: &Stays) {
         let owner = &channel.first().owner;
         for bridge in stays.bridges.iter().filter(|bridge| is_virtual(&bridge.with)) {
-            self.lives(bridge.with.clone(), owner, Some(bridge.from), bridge.to.or(channel.ended()));
+            self.lives(bridge.with.clone(), owner, Some(bridge.from), bridge.to.or(channel.ended));
         }
         for (at, with) in &stays.left {
             // Without a name it is the one that a row alone names.
@@ -84,7 +84,7 @@ impl Bridges {
     /// The halves of a Local channel are joined while both live.
     fn join_halves(&mut self, call: &Call<'_>, channel: &Channel<'_>, stays: &mut Stays) {
         let Some(leg) = pair_leg(call, channel) else { return };
-        let (created, ended) = (channel.created(), channel.ended());
+        let (created, ended) = (channel.created(), channel.ended);
         if created.is_some() || ended.is_some() {
             self.lives(leg.clone(), &channel.first().owner, created, ended);
         }
@@ -93,7 +93,7 @@ impl Bridges {
 
     /// A bridge that was a conference from its first row on is one; another that became one goes on as it was.
     fn name_conferences(&mut self, rows: &[&Row]) {
-        let mut seen: Vec<LegId> = Vec::new();
+        let mut seen: BTreeSet<LegId> = BTreeSet::new();
         for meeting in rows.iter().filter_map(|row| meeting(row)) {
             let Some(leg) = meeting.id.as_deref().and_then(bridge_leg) else { continue };
             if meeting.technology == Technology::Unknown || seen.contains(&leg) {
@@ -102,7 +102,7 @@ impl Bridges {
             if let Some(known) = self.virtuals.get_mut(&leg) {
                 known.conference = meeting.technology == Technology::Softmix;
             }
-            seen.push(leg);
+            seen.insert(leg);
         }
     }
 }
@@ -132,7 +132,7 @@ fn pair_leg(call: &Call<'_>, channel: &Channel<'_>) -> Option<LegId> {
     let first = call.first_half(channel);
     let id = first.id();
     let epoch = id.rsplit_once('.').map_or(&*first.first().linked, |(epoch, _)| epoch);
-    LegId::new(&format!("{PAIR}{}@{epoch}", endpoint::pair(first.name()))).ok()
+    LegId::new(&format!("{PAIR}{}@{epoch}", endpoint::pair(first.name))).ok()
 }
 
 /// Bridges and holds of rows that name the bridge.
@@ -182,7 +182,7 @@ fn bridged(
 fn seen_by_others(channel: &Channel<'_>, rows: &[&Row], id: &Text, before: Timestamp) -> Option<Timestamp> {
     let is_there = |row: &&&Row| {
         let here = meeting(row).is_some_and(|meeting| meeting.id.as_ref() == Some(id));
-        here && row.at < before && row.has_peer(channel.name())
+        here && row.at < before && row.has_peer(channel.name)
     };
     rows.iter().find(is_there).map(|row| row.at)
 }
@@ -191,11 +191,12 @@ fn seen_by_others(channel: &Channel<'_>, rows: &[&Row], id: &Text, before: Times
 fn held(channel: &Channel<'_>, enters: Vec<Timestamp>, exits: Vec<Timestamp>, stays: &mut Stays) {
     let paired = pair(enters, exits);
     let is_park = |row: &&&Row| matches!(row.event, Event::ParkStart { .. } | Event::ParkEnd { .. });
+    // By time, as rows are.
     let parks: Vec<Timestamp> = channel.rows.iter().filter(is_park).map(|row| row.at).collect();
-    let near = |at: Timestamp, from: Timestamp, to: Option<Timestamp>| {
-        at.plus_micros(NEAR) >= from && to.is_none_or(|to| at <= to.plus_micros(NEAR))
+    let is_parked = |from: Timestamp, to: Option<Timestamp>| {
+        let next = parks.partition_point(|at| at.plus_micros(NEAR) < from);
+        parks.get(next).is_some_and(|at| to.is_none_or(|to| *at <= to.plus_micros(NEAR)))
     };
-    let is_parked = |from: Timestamp, to: Option<Timestamp>| parks.iter().any(|at| near(*at, from, to));
     let holds = paired.stays.into_iter().filter(|(from, to)| !is_parked(*from, *to));
     stays.holds.extend(holds.map(|(from, to)| Hold { from, to }));
     // Whether what was entered before the first row was told as hold is not known here.
@@ -211,16 +212,17 @@ fn before_bridge_ids(call: &Call<'_>, channel: &Channel<'_>, stays: &mut Stays) 
         let rows = channel.rows.iter().filter(|row| row.event == *wanted);
         rows.map(|row| row.at).collect::<Vec<_>>()
     };
-    let paired = pair(times(&Event::BridgeStart), times(&Event::BridgeEnd));
+    let starts = channel.rows.iter().filter(|row| row.event == Event::BridgeStart);
+    let starts: BTreeMap<Timestamp, &Row> = starts.map(|row| (row.at, *row)).collect();
+    let paired = pair(starts.keys().copied().collect(), times(&Event::BridgeEnd));
     for (from, to) in paired.stays {
         let is_there = |other: &&Channel<'_>| {
-            let lives = other.ended().is_none_or(|ended| ended > from);
-            other.id() != channel.id() && lives && other.answered().is_some_and(|answered| answered <= from)
+            let lives = other.ended.is_none_or(|ended| ended > from);
+            other.id() != channel.id() && lives && other.answered.is_some_and(|answered| answered <= from)
         };
-        let begin = channel.rows.iter().find(|row| row.event == Event::BridgeStart && row.at == from);
-        let is_peer = |other: &Channel<'_>| begin.is_some_and(|row| row.has_peer(other.name()));
+        let is_peer = |other: &Channel<'_>| starts.get(&from).is_some_and(|row| row.has_peer(other.name));
         let others = call.channels.iter().filter(is_there);
-        let other = others.max_by_key(|other| (is_peer(other), !other.is_local(), other.answered()));
+        let other = others.max_by_key(|other| (is_peer(other), !other.is_local(), other.answered));
         if let Some(with) = other.and_then(|other| LegId::new(other.id()).ok()) {
             stays.bridges.push(Bridge { with, from, to });
         }

@@ -16,6 +16,21 @@ use crate::asterisk::endpoint;
 pub(super) struct Call<'a> {
     /// By first row.
     pub(super) channels: Vec<Channel<'a>>,
+    /// Applications that began, by time.
+    placings: Vec<Placing>,
+    /// Which channels were told that they dial out of the house, by time.
+    outgoing: Vec<(Timestamp, usize)>,
+    /// In which queue somebody waited, by begin.
+    waits: Vec<group::Wait<'a>>,
+}
+
+/// An application begins: it may place channels.
+#[derive(Debug)]
+struct Placing {
+    at: Timestamp,
+    place: usize,
+    /// When its channel's application before began.
+    before: Option<Timestamp>,
 }
 
 /// Splits rows into calls: those that `is_done`, by time, and the rows of the others.
@@ -29,11 +44,36 @@ pub(super) fn split(rows: Vec<Row>, is_done: fn(&[Row]) -> bool) -> (Vec<Vec<Row
     for mut call in calls.into_values() {
         call.sort_unstable();
         call.dedup();
-        if is_done(&call) { done.push(call) } else { rest.push(call) }
+        if !is_done(&call) {
+            rest.push(call);
+        } else if is_a_crowd(&call) {
+            done.extend(apart(call));
+        } else {
+            done.push(call);
+        }
     }
     done.sort_unstable();
     rest.sort_unstable();
     (done, rest.concat())
+}
+
+/// More channels than are ever one session (sessions.md 2: a link that more legs carry ties nobody).
+const CROWD: usize = 1_000;
+
+fn is_a_crowd(call: &[Row]) -> bool {
+    if call.len() <= CROWD {
+        return false;
+    }
+    let mut channels: Vec<&str> = call.iter().map(|row| &*row.channel).collect();
+    channels.sort_unstable();
+    channels.dedup();
+    channels.len() > CROWD
+}
+
+/// Each channel for itself: what rows of others tell of it would take too long to find.
+fn apart(mut call: Vec<Row>) -> Vec<Vec<Row>> {
+    call.sort_by(|a, b| a.channel.cmp(&b.channel));
+    call.chunk_by(|a, b| a.channel == b.channel).map(<[Row]>::to_vec).collect()
 }
 
 /// The number of the call of each row (union-find over the ids that rows carry).
@@ -72,7 +112,7 @@ fn root(parents: &mut [usize], mut at: usize) -> usize {
 /// Every channel's first and last rows are there.
 pub(super) fn is_whole(rows: &[Row]) -> bool {
     let call = Call::new(rows);
-    call.channels.iter().all(|channel| channel.created().is_some() && channel.ended().is_some())
+    call.channels.iter().all(|channel| channel.start.is_some() && channel.ended.is_some())
 }
 
 /// Tells calls as leg records, by time.
@@ -91,9 +131,27 @@ impl<'a> Call<'a> {
         let mut sorted: Vec<&Row> = rows.iter().collect();
         sorted.sort_by(|a, b| (&a.owner, &a.channel).cmp(&(&b.owner, &b.channel)));
         let of_one = sorted.chunk_by(|a, b| a.owner == b.owner && a.channel == b.channel);
-        let mut channels: Vec<Channel<'a>> = of_one.map(|rows| Channel { rows: rows.to_vec() }).collect();
+        let mut channels: Vec<Channel<'a>> = of_one.map(|rows| Channel::new(rows.to_vec())).collect();
         channels.sort_by_key(|channel| channel.first());
-        Self { channels }
+        let mut placings = Vec::new();
+        let mut outgoing = Vec::new();
+        for (place, channel) in channels.iter().enumerate() {
+            let mut before = None;
+            for row in &channel.rows {
+                match &row.event {
+                    Event::AppStart { .. } => {
+                        placings.push(Placing { at: row.at, place, before });
+                        before = Some(row.at);
+                    }
+                    Event::Outgoing => outgoing.push((row.at, place)),
+                    _ => {}
+                }
+            }
+        }
+        placings.sort_by_key(|placing| (placing.at, placing.place));
+        outgoing.sort_unstable();
+        let waits = group::waits(&channels);
+        Self { channels, placings, outgoing, waits }
     }
 
     /// Rows of all channels, by time.
@@ -108,34 +166,31 @@ impl<'a> Call<'a> {
     /// been told so since its application before. Where applications are not told, any channel told so.
     pub(super) fn is_dialled_outside(&self, channel: &Channel<'_>) -> bool {
         let Some(created) = channel.created() else { return false };
-        let told_outside = |placing: &Channel<'_>, from: Option<Timestamp>| {
-            let mut told = placing.rows.iter().filter(|row| row.event == Event::Outgoing);
-            told.any(|row| row.at <= created && from.is_none_or(|from| row.at > from))
-        };
-        let others = || self.channels.iter().filter(|other| other.id() != channel.id());
-        if others().all(|other| !other.has(&Event::Outgoing)) {
+        let told = &self.outgoing[..self.outgoing.partition_point(|(at, _)| *at <= created)];
+        if told.is_empty() {
             return false;
         }
-        let placed = |other: &&Channel<'_>| other.apps().map(|(at, ..)| at).filter(|at| *at <= created).max();
-        let placing = others().filter_map(|other| Some((placed(&other)?, other))).max_by_key(|(at, _)| *at);
-        let Some((at, placing)) = placing else { return others().any(|other| told_outside(other, None)) };
-        let before = placing.apps().map(|(at, ..)| at).filter(|before| *before < at).max();
-        told_outside(placing, before)
+        let earlier = self.placings.partition_point(|placing| placing.at <= created);
+        let is_other = |place: usize| self.channels[place].id() != channel.id();
+        let placing = self.placings[..earlier].iter().rev().find(|placing| is_other(placing.place));
+        let Some(placing) = placing else { return told.iter().any(|(_, place)| is_other(*place)) };
+        let since = |at: Timestamp| placing.before.is_none_or(|before| at > before);
+        told.iter().rev().take_while(|(at, _)| since(*at)).any(|(_, place)| *place == placing.place)
     }
 
     /// Name of the queue that offered the call to a channel; empty = none did.
     pub(super) fn group(&self, channel: &Channel<'_>) -> &'a str {
-        channel.created().map(|created| group::at(self, created)).unwrap_or_default()
+        channel.created().map(|created| group::at(&self.waits, created)).unwrap_or_default()
     }
 
     /// The first half of the pair that a Local channel belongs to, itself or the other one.
     pub(super) fn first_half<'b>(&'b self, channel: &'b Channel<'a>) -> &'b Channel<'a> {
         const TOGETHER: i64 = 2_000_000;
-        let name = endpoint::pair(channel.name());
+        let name = endpoint::pair(channel.name);
         let at = channel.first().at.micros();
         let is_first = |other: &&Channel<'_>| {
-            other.name().ends_with(";1")
-                && endpoint::pair(other.name()) == name
+            other.name.ends_with(";1")
+                && endpoint::pair(other.name) == name
                 && (other.first().at.micros() - at).abs() <= TOGETHER
         };
         self.channels.iter().find(is_first).unwrap_or(channel)

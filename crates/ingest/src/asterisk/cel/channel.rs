@@ -6,14 +6,34 @@ use super::cause;
 use super::row::{Event, Row};
 use crate::asterisk::endpoint;
 
-/// The rows of one channel, by time.
+/// The rows of one channel, by time, and what is asked of them again and again.
 #[derive(Debug)]
 pub(super) struct Channel<'a> {
+    /// At least one.
     pub(super) rows: Vec<&'a Row>,
+    /// The name it began with.
+    pub(super) name: &'a str,
+    /// Its first row: who it is stands there. Without it these are the rows of a channel told elsewhere.
+    pub(super) start: Option<&'a Row>,
+    pub(super) answered: Option<Timestamp>,
+    /// At its end, else at its hang-up.
+    pub(super) ended: Option<Timestamp>,
 }
 
 impl<'a> Channel<'a> {
-    /// At least one row.
+    /// Of at least one row.
+    pub(super) fn new(rows: Vec<&'a Row>) -> Self {
+        let last = |wanted: fn(&Event) -> bool| rows.iter().rfind(|row| wanted(&row.event)).map(|row| row.at);
+        let end = last(|event| *event == Event::End);
+        Self {
+            name: rows.iter().map(|row| &*row.name).find(|name| !name.is_empty()).unwrap_or_default(),
+            start: rows.iter().copied().find(|row| row.event == Event::Start),
+            answered: rows.iter().find(|row| row.event == Event::Answer).map(|row| row.at),
+            ended: end.or_else(|| last(|event| matches!(event, Event::Hangup(_)))),
+            rows,
+        }
+    }
+
     pub(super) fn first(&self) -> &'a Row {
         self.rows[0]
     }
@@ -22,33 +42,12 @@ impl<'a> Channel<'a> {
         &self.first().channel
     }
 
-    /// The name it began with.
-    pub(super) fn name(&self) -> &'a str {
-        self.rows.iter().map(|row| &*row.name).find(|name| !name.is_empty()).unwrap_or_default()
-    }
-
     pub(super) fn is_local(&self) -> bool {
-        endpoint::is_local(self.name())
-    }
-
-    /// Its first row: who it is stands there. Without it these are the rows of a channel told elsewhere.
-    pub(super) fn start(&self) -> Option<&'a Row> {
-        self.rows.iter().copied().find(|row| row.event == Event::Start)
+        endpoint::is_local(self.name)
     }
 
     pub(super) fn created(&self) -> Option<Timestamp> {
-        self.start().map(|row| row.at)
-    }
-
-    pub(super) fn answered(&self) -> Option<Timestamp> {
-        self.rows.iter().find(|row| row.event == Event::Answer).map(|row| row.at)
-    }
-
-    /// At its end, else at its hang-up.
-    pub(super) fn ended(&self) -> Option<Timestamp> {
-        let last =
-            |wanted: fn(&Event) -> bool| self.rows.iter().rfind(|row| wanted(&row.event)).map(|row| row.at);
-        last(|event| *event == Event::End).or_else(|| last(|event| matches!(event, Event::Hangup(_))))
+        self.start.map(|row| row.at)
     }
 
     /// When its last row was written.
@@ -58,14 +57,6 @@ impl<'a> Channel<'a> {
 
     pub(super) fn has(&self, event: &Event) -> bool {
         self.rows.iter().any(|row| row.event == *event)
-    }
-
-    /// Applications that it ran: when, which, with what.
-    pub(super) fn apps(&self) -> impl Iterator<Item = (Timestamp, &'a str, &'a str)> + '_ {
-        self.rows.iter().filter_map(|row| match &row.event {
-            Event::AppStart { app, data } => Some((row.at, &**app, &**data)),
-            _ => None,
-        })
     }
 
     pub(super) fn links(&self) -> Vec<Text> {
@@ -93,15 +84,15 @@ impl<'a> Channel<'a> {
         if self.is_local() {
             return Fields { side: Some(Side::Service), cause, ..Fields::default() };
         }
-        let Some(start) = self.start() else {
+        let Some(start) = self.start else {
             // Later rows win where records are merged: so this says only what the first row cannot say otherwise.
             let side = self.is_external().then_some(Side::External);
             return Fields { side, cause, ..Fields::default() };
         };
-        let is_external = dialled_outside || self.is_external();
         let comes_from_outside = endpoint::is_outside_context(&start.context) || self.has(&Event::Incoming);
         let direction = direction(start, comes_from_outside);
         let is_in = direction == LegDirection::In;
+        let is_external = (dialled_outside && !is_in) || self.is_external();
         let side = self.side(is_external);
         Fields {
             direction: Some(direction),
@@ -120,12 +111,12 @@ impl<'a> Channel<'a> {
     }
 
     fn side(&self, is_external: bool) -> Option<Side> {
-        let known = !self.name().is_empty();
+        let known = !self.name.is_empty();
         if is_external { Some(Side::External) } else { known.then_some(Side::Internal) }
     }
 
     fn device(&self, number: &Text) -> NumberName {
-        NumberName { number: number.clone(), name: endpoint::endpoint(self.name()).into() }
+        NumberName { number: number.clone(), name: endpoint::endpoint(self.name).into() }
     }
 
     /// What can be guessed of a channel whose first row is not among these, and the time to say it at: just before its
@@ -136,7 +127,7 @@ impl<'a> Channel<'a> {
         let at = Timestamp::checked(epoch.parse::<i64>().ok()?.checked_mul(1_000_000)? - 1).ok()?;
         let age = self.first().at.micros() - at.micros();
         let numbered = self.rows.iter().find(|row| !row.number.is_empty());
-        let is_guess = self.start().is_none() && !self.is_local() && (0..LONGEST).contains(&age);
+        let is_guess = self.start.is_none() && !self.is_local() && (0..LONGEST).contains(&age);
         let row = numbered.filter(|_| is_guess)?;
         let side = self.side(self.is_external());
         let is_first = row.channel == row.linked;
@@ -155,9 +146,8 @@ impl<'a> Channel<'a> {
     }
 
     fn is_external(&self) -> bool {
-        let comes_from_outside =
-            self.start().is_some_and(|start| endpoint::is_outside_context(&start.context));
-        comes_from_outside || endpoint::is_outside_name(self.name()) || self.has(&Event::Incoming)
+        let comes_from_outside = self.start.is_some_and(|start| endpoint::is_outside_context(&start.context));
+        comes_from_outside || endpoint::is_outside_name(self.name) || self.has(&Event::Incoming)
     }
 
     /// Number and name of the first row that has a number; of the first application where the rules for incoming

@@ -2,27 +2,42 @@
 
 use ringpost_model::{Service, ServiceStay, Text, Timestamp};
 
-use super::call::Call;
 use super::channel::Channel;
 use super::row::{Event, Technology};
 
+/// From when to when a channel waited in which queue.
+pub(super) type Wait<'a> = (Timestamp, Option<Timestamp>, &'a str);
+
+/// Of overlapping waits so many are looked at.
+const TOGETHER: usize = 32;
+
 /// Name of the queue in which a channel of the call waited at an instant; empty = in none.
-pub(super) fn at<'a>(call: &Call<'a>, at: Timestamp) -> &'a str {
-    let waits = call.channels.iter().flat_map(|channel| waits(channel));
-    let waiting = waits.filter(|(from, to, _)| *from <= at && to.is_none_or(|to| at < to));
-    waiting.max_by_key(|(from, ..)| *from).map(|(.., name)| name).unwrap_or_default()
+pub(super) fn at<'a>(waits: &[Wait<'a>], at: Timestamp) -> &'a str {
+    let begun = &waits[..waits.partition_point(|(from, ..)| *from <= at)];
+    let waiting = begun.iter().rev().take(TOGETHER).find(|(_, to, _)| to.is_none_or(|to| at < to));
+    waiting.map(|(.., name)| *name).unwrap_or_default()
 }
 
-/// A queue offers calls until its caller is connected, or does something else.
-fn waits<'a>(channel: &Channel<'a>) -> Vec<(Timestamp, Option<Timestamp>, &'a str)> {
-    let queues = channel.apps().filter(|(_, app, _)| app.eq_ignore_ascii_case("Queue"));
-    queues
-        .map(|(from, _, data)| {
-            let ends = channel.rows.iter().filter(|row| row.at >= from && ends_wait(&row.event, data));
-            let to = ends.map(|row| row.at).min().or(channel.ended());
-            (from, to, argument(data))
-        })
-        .collect()
+/// A queue offers calls until its caller is connected, or does something else. By begin.
+pub(super) fn waits<'a>(channels: &[Channel<'a>]) -> Vec<Wait<'a>> {
+    let mut waits = Vec::new();
+    for channel in channels {
+        let mut open: Option<(Timestamp, &'a str)> = None;
+        for row in &channel.rows {
+            if let Some((from, data)) = open.filter(|(_, data)| ends_wait(&row.event, data)) {
+                waits.push((from, Some(row.at), argument(data)));
+                open = None;
+            }
+            if let Event::AppStart { app, data } = &row.event
+                && app.eq_ignore_ascii_case("Queue")
+            {
+                open = open.or(Some((row.at, data)));
+            }
+        }
+        waits.extend(open.map(|(from, data)| (from, channel.ended, argument(data))));
+    }
+    waits.sort_unstable();
+    waits
 }
 
 fn ends_wait(event: &Event, own: &str) -> bool {

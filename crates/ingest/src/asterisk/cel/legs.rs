@@ -1,5 +1,7 @@
 //! Leg records of a call: one a channel, one a bridge, and events for what ends without having begun.
 
+use std::collections::BTreeMap;
+
 use ringpost_model::{
     EventReport, Fields, LegEvent, LegId, LegRecord, LegReport, Park, Report, Service, Side, Text, Timestamp,
 };
@@ -65,8 +67,8 @@ fn of_channel(call: &Call<'_>, channel: &Channel<'_>, stays: Stays, records: &mu
         at: Some(channel.last()),
         created: channel.created(),
         ringing: None,
-        answered: channel.answered(),
-        ended: channel.ended(),
+        answered: channel.answered,
+        ended: channel.ended,
         bridges: stays.bridges,
         holds: stays.holds,
         parks,
@@ -86,11 +88,10 @@ fn parks(channel: &Channel<'_>) -> (Vec<Park>, Vec<Timestamp>) {
         Event::ParkStart { lot } => Some((row.at, lot)),
         _ => None,
     });
-    let starts: Vec<(Timestamp, &Text)> = starts.collect();
+    let starts: BTreeMap<Timestamp, &Text> = starts.collect();
     let ends = channel.rows.iter().filter(|row| row.event == Event::ParkEnd { gave_up: false });
-    let paired = pair(starts.iter().map(|start| start.0).collect(), ends.map(|row| row.at).collect());
-    let slot = |from: Timestamp| starts.iter().find(|start| start.0 == from).map(|start| start.1.clone());
-    let parks =
-        paired.stays.into_iter().map(|(from, to)| Park { from, to, slot: slot(from).unwrap_or_default() });
+    let paired = pair(starts.keys().copied().collect(), ends.map(|row| row.at).collect());
+    let slot = |from: Timestamp| starts.get(&from).map(|slot| (*slot).clone()).unwrap_or_default();
+    let parks = paired.stays.into_iter().map(|(from, to)| Park { from, to, slot: slot(from) });
     (parks.collect(), paired.closings)
 }

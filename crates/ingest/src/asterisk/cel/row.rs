@@ -133,6 +133,19 @@ impl Row {
         }))
     }
 
+    /// Of its texts.
+    pub(super) fn bytes(&self) -> usize {
+        let texts =
+            [&self.channel, &self.linked, &self.name, &self.number, &self.caller, &self.context, &self.peer];
+        let event = match &self.event {
+            Event::AppStart { app, data } => app.len() + data.len(),
+            Event::Ties(ids) => ids.iter().map(|id| id.len()).sum(),
+            Event::Recording(id) => id.len(),
+            _ => 0,
+        };
+        texts.iter().map(|text| text.len()).sum::<usize>() + event
+    }
+
     /// Whether a channel of this name was in the bridge.
     pub(super) fn has_peer(&self, name: &str) -> bool {
         !name.is_empty() && self.peer.split(',').any(|peer| peer.trim() == name)

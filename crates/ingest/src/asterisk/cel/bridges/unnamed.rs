@@ -82,7 +82,7 @@ impl<'a> Walk<'_, 'a> {
         let waiting = self.live.iter().enumerate().filter_map(|(at, live)| match live.members.as_slice() {
             [alone] if !self.are_halves(alone.0, place) => {
                 let channel = &self.call.channels[alone.0];
-                let lives = channel.ended().is_none_or(|ended| ended > row.at);
+                let lives = channel.ended.is_none_or(|ended| ended > row.at);
                 lives.then_some((!channel.is_local(), alone.1, at))
             }
             _ => None,
@@ -95,7 +95,7 @@ impl<'a> Walk<'_, 'a> {
 
     fn are_halves(&self, a: usize, b: usize) -> bool {
         let (a, b): (&Channel<'_>, &Channel<'_>) = (&self.call.channels[a], &self.call.channels[b]);
-        a.is_local() && b.is_local() && endpoint::pair(a.name()) == endpoint::pair(b.name())
+        a.is_local() && b.is_local() && endpoint::pair(a.name) == endpoint::pair(b.name)
     }
 
     /// The first bridge of a linked id has the name that a row alone gives it; others that live beside it a number.
