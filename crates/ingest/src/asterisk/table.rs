@@ -41,7 +41,10 @@ pub(super) const SKIP: usize = MOST - 1;
 /// The table being read: what its columns are, and the row read last.
 pub(super) struct Table {
     columns: &'static Columns,
+    /// None = the default order.
     layout: Option<Layout>,
+    /// That of the line before.
+    delimiter: u8,
     splitter: Splitter,
     row: Row,
 }
@@ -50,8 +53,8 @@ pub(super) struct Table {
 #[derive(Debug)]
 struct Layout {
     fields: Vec<usize>,
-    /// As it came; none = the default order.
-    header: Option<Box<[u8]>>,
+    /// As it came.
+    header: Box<[u8]>,
     delimiter: u8,
 }
 
@@ -70,12 +73,18 @@ impl fmt::Debug for Table {
 
 impl Table {
     pub(super) fn new(columns: &'static Columns) -> Self {
-        Self { columns, layout: None, splitter: Splitter::default(), row: Row::default() }
+        Self {
+            columns,
+            layout: None,
+            delimiter: DELIMITERS[0],
+            splitter: Splitter::default(),
+            row: Row::default(),
+        }
     }
 
     /// The line that named the columns.
     pub(super) fn header(&self) -> Option<&[u8]> {
-        self.layout.as_ref()?.header.as_deref()
+        self.layout.as_ref().map(|layout| &*layout.header)
     }
 
     /// What stands in a column of the row read last; none where it is empty or there is no such column.
@@ -127,38 +136,26 @@ impl Table {
     }
 
     fn read_line(&mut self, line: &str) -> Result<Line, Reason> {
-        let delimiter =
-            self.layout.as_ref().map_or_else(|| self.columns.delimiter(line), |own| own.delimiter);
-        let mut width = self.layout.as_ref().map(|layout| layout.fields.len());
+        let known = self.layout.as_ref().map(|layout| layout.delimiter);
+        let delimiter = known.unwrap_or_else(|| self.find_delimiter(line));
+        let width = self.layout.as_ref().map(|layout| layout.fields.len());
         let fields = self.splitter.split(line, delimiter, width)?;
-        let names: Vec<Option<usize>> = if self.columns.may_be_header(&fields) {
-            fields.iter().map(|name| self.columns.number(name)).collect()
-        } else {
-            Vec::new()
-        };
-        if self.columns.is_header(&names) {
-            let fields = names.into_iter().map(|column| column.unwrap_or(SKIP)).collect();
-            self.layout = Some(Layout { fields, header: Some(line.as_bytes().into()), delimiter });
+        if let Some(columns) = self.columns.of_header(&fields) {
+            self.layout = Some(Layout { fields: columns, header: line.as_bytes().into(), delimiter });
             return Ok(Line::Header);
         }
-        let default = width.is_none().then(|| (self.columns.order)(&fields)).flatten();
-        let order = match (&self.layout, default) {
-            (Some(layout), _) => layout.fields.as_slice(),
-            (None, Some(order)) => {
-                width = Some(order.len());
-                order
-            }
-            (None, None) => return Err(self.columns.no_header()),
+        let order = match &self.layout {
+            Some(layout) => &layout.fields,
+            None => (self.columns.order)(&fields).ok_or_else(|| self.columns.no_header())?,
         };
-        let (given, expected) = (fields.len(), width.unwrap_or_default());
         // Tabs at the end of a line are taken for white space.
-        let may_be_short = self.layout.as_ref().is_some_and(|layout| layout.delimiter == b'\t');
-        let surplus_says_nothing = || fields.iter().skip(expected).all(|field| field.is_empty());
-        if (given < expected && !may_be_short) || !surplus_says_nothing() {
+        let is_short = fields.len() < order.len() && delimiter != b'\t';
+        let is_long = fields.iter().skip(order.len()).any(|field| !field.is_empty());
+        if is_short || is_long {
             return Err(Reason::Invalid {
                 path: "row".to_owned(),
                 rule: "a row has as many fields as the line that names its columns",
-                got: format!("{given} instead of {expected}"),
+                got: format!("{} instead of {}", fields.len(), order.len()),
             });
         }
         self.row.clear();
@@ -167,6 +164,19 @@ impl Table {
             self.row.put(*column, field);
         }
         Ok(Line::Row)
+    }
+
+    /// What stands between the fields of a line: what makes it a header or a whole row.
+    fn find_delimiter(&mut self, line: &str) -> u8 {
+        let Self { columns, splitter, delimiter, .. } = self;
+        let mut fits = |delimiter: &u8| {
+            let Ok(fields) = splitter.split(line, *delimiter, None) else { return false };
+            columns.of_header(&fields).is_some() || (columns.order)(&fields).is_some()
+        };
+        let candidates = std::iter::once(*delimiter).chain(DELIMITERS);
+        let found = candidates.into_iter().find(&mut fits).unwrap_or(DELIMITERS[0]);
+        *delimiter = found;
+        found
     }
 }
 
@@ -206,25 +216,15 @@ impl Columns {
         self.names.iter().find(|(known, _)| known.as_bytes() == plain).map(|(_, column)| *column)
     }
 
-    /// A cheap look: the first field of a header is a name.
-    fn may_be_header(&self, fields: &[&str]) -> bool {
-        fields.len() >= self.header.len()
-            && fields.iter().any(|name| self.number(name) == Some(self.header[0]))
-    }
-
-    fn is_header(&self, names: &[Option<usize>]) -> bool {
-        !names.is_empty() && self.header.iter().all(|needed| names.contains(&Some(*needed)))
-    }
-
-    /// What stands between the fields of a line: what makes it a header or a whole row.
-    fn delimiter(&self, line: &str) -> u8 {
-        let mut splitter = Splitter::default();
-        let fits = |delimiter: &&u8| {
-            let Ok(fields) = splitter.split(line, **delimiter, None) else { return false };
-            let names: Vec<_> = fields.iter().map(|name| self.number(name)).collect();
-            self.is_header(&names) || (self.order)(&fields).is_some()
-        };
-        DELIMITERS.iter().find(fits).copied().unwrap_or(DELIMITERS[0])
+    /// The columns of a line that names them.
+    fn of_header(&self, fields: &[&str]) -> Option<Vec<usize>> {
+        // A row has a time, which no name looks like.
+        let is_time = |field: &&str| field.as_bytes().first().is_some_and(u8::is_ascii_digit);
+        if fields.iter().any(is_time) {
+            return None;
+        }
+        let columns: Vec<usize> = fields.iter().map(|name| self.number(name).unwrap_or(SKIP)).collect();
+        self.header.iter().all(|needed| columns.contains(needed)).then_some(columns)
     }
 
     fn no_header(&self) -> Reason {
@@ -240,7 +240,12 @@ impl Columns {
 struct Splitter {
     text: Vec<u8>,
     ends: Vec<usize>,
+    /// Making one costs more than a row does.
+    readers: Vec<(Quoting, Reader)>,
 }
+
+/// The delimiter, and whether a backslash escapes.
+type Quoting = (u8, bool);
 
 impl Splitter {
     /// Quotes inside quotes are doubled, or have a backslash where that gives the right number of fields.
@@ -249,12 +254,11 @@ impl Splitter {
         let mut count = 0;
         let closed = quotes.is_multiple_of(2);
         if closed {
-            count = self.fill(line, ReaderBuilder::new().delimiter(delimiter).build())?;
+            count = self.fill(line, (delimiter, false))?;
         }
         let is_odd = !closed || width.is_some_and(|width| count != width);
         if is_odd && line.contains("\\\"") {
-            let escaped = ReaderBuilder::new().delimiter(delimiter).escape(Some(b'\\')).build();
-            count = self.fill(line, escaped)?;
+            count = self.fill(line, (delimiter, true))?;
         } else if !closed {
             return Err(Reason::Invalid {
                 path: "row".to_owned(),
@@ -265,12 +269,21 @@ impl Splitter {
         Ok(self.fields(count))
     }
 
-    fn fill(&mut self, line: &str, mut reader: Reader) -> Result<usize, Reason> {
-        self.text.resize(line.len() + 1, 0);
-        self.ends.resize(MOST_FIELDS, 0);
+    fn fill(&mut self, line: &str, quoting: Quoting) -> Result<usize, Reason> {
+        let Self { text, ends, readers } = self;
+        text.resize(line.len() + 1, 0);
+        ends.resize(MOST_FIELDS, 0);
+        let known = readers.iter().position(|(of, _)| *of == quoting).unwrap_or_else(|| {
+            let escape = quoting.1.then_some(b'\\');
+            let reader = ReaderBuilder::new().delimiter(quoting.0).escape(escape).build();
+            readers.push((quoting, reader));
+            readers.len() - 1
+        });
+        let reader = &mut readers[known].1;
+        reader.reset();
         let (mut read, mut written, mut ended) = (0, 0, 0);
         loop {
-            let (text, ends) = (&mut self.text[written..], &mut self.ends[ended..]);
+            let (text, ends) = (&mut text[written..], &mut ends[ended..]);
             let (result, taken, put, fields) = reader.read_record(&line.as_bytes()[read..], text, ends);
             read += taken;
             written += put;
