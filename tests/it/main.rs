@@ -14,6 +14,7 @@ mod folder;
 mod full;
 mod hostile;
 mod limits;
+mod max_live;
 mod mistakes;
 mod neighbours;
 mod operate;

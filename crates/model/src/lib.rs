@@ -36,7 +36,7 @@ pub use notice::{Notice, NoticeId};
 pub use table::{
     Contact, ContactField, Device, Directory, PriceList, PublicNumber, RoundingMode, TariffDirection,
 };
-pub use tenant::{Pbx, Tenant, Thresholds};
+pub use tenant::{Limits, Pbx, Tenant, Thresholds};
 pub use time::{InvalidTime, Timestamp};
 pub use trigger::{
     Auth, AutoDisable, EventName, Filter, Format, Method, Payload, RetryOn, Revisions, Success, Trigger,

@@ -28,6 +28,25 @@ pub struct Tenant {
     /// What counts as short.
     #[serde(default)]
     pub thresholds: Thresholds,
+    /// How much it may use.
+    #[serde(default, skip_serializing_if = "Limits::is_none")]
+    pub limits: Limits,
+}
+
+/// How much of the process one tenant may use, so that none harms another. None = as configured for all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct Limits {
+    /// Calls that are not over, at one time (architecture.md, The log).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_live: Option<u32>,
+}
+
+impl Limits {
+    /// Nothing is limited for this tenant alone.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Borders of the flags `aban` and `short` (sessions.md 4.1), in seconds.

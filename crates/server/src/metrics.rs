@@ -28,6 +28,8 @@ pub struct Metrics {
     pub(crate) legs_repeated: IntCounter,
     /// Records of sessions closed long ago.
     pub(crate) legs_late: IntCounter,
+    /// Records that sessions refused, by reason; they are among the dead letters.
+    pub(crate) legs_refused: IntCounterVec,
     /// Live sessions.
     pub(crate) sessions_live: IntGauge,
     /// Closed sessions kept for late records.
@@ -113,6 +115,11 @@ impl Metrics {
             legs_rejected: make.counters("ingest_legs_rejected_total", "Elements refused.", "reason")?,
             legs_repeated: make.counter("session_legs_repeated_total", "Records that said nothing new.")?,
             legs_late: make.counter("session_legs_late_total", "Records of sessions closed long ago.")?,
+            legs_refused: make.counters(
+                "session_legs_refused_total",
+                "Records that sessions refused; they are among the dead letters.",
+                "reason",
+            )?,
             sessions_live: make.gauge("session_live", "Sessions that are not closed.")?,
             sessions_kept: make.gauge("session_kept", "Closed sessions kept for late records.")?,
             records: make.counters("session_records_total", "Records emitted.", "revision")?,

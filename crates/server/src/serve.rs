@@ -330,6 +330,7 @@ fn sessions(config: &Config) -> ringpost_session::Config {
         dedupe: Some(micros(sessions.dedupe)),
         max_legs: sessions.max_legs,
         max_session_bytes: sessions.max_session_bytes.as_usize(),
+        max_live: sessions.max_live,
         // They are put out from the day that something listens to them.
         events: false,
         ..ringpost_session::Config::default()

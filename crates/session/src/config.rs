@@ -31,6 +31,9 @@ pub struct Config {
     pub max_legs: usize,
     /// The same for the bytes of its records, as packed in memory.
     pub max_session_bytes: usize,
+    /// Live sessions of one tenant; a leg that would begin another one goes to the dead letters. For tenants that have no
+    /// limit of their own.
+    pub max_live: usize,
     /// Whether call events are put out.
     pub events: bool,
     /// Whether changes of the state are collected for `take_changes`; if so, they must be taken.
@@ -52,6 +55,7 @@ impl Default for Config {
             dedupe_legs: 1_000_000,
             max_legs: 500,
             max_session_bytes: 512 * 1024,
+            max_live: 100_000,
             events: true,
             changes: true,
         }
@@ -70,6 +74,7 @@ impl Config {
             dedupe: None,
             max_legs: usize::MAX,
             max_session_bytes: usize::MAX,
+            max_live: usize::MAX,
             events: false,
             changes: false,
             ..Self::default()

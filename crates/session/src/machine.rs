@@ -30,6 +30,8 @@ pub enum Refusal {
     TooLate,
     /// Its session reached a cap and closed.
     SessionFull,
+    /// It would begin a session, and its tenant has as many live ones as it may.
+    TooManyLive,
 }
 
 impl Refusal {
@@ -38,6 +40,7 @@ impl Refusal {
         match self {
             Self::TooLate => "too_late",
             Self::SessionFull => "session_full",
+            Self::TooManyLive => "too_many_live",
         }
     }
 }
@@ -91,8 +94,6 @@ pub struct Machine {
     /// Kept sessions whose time is over, but that an open session's bridges name.
     overdue: hash::Set<Place>,
     dirty: hash::Set<Place>,
-    /// How many sessions are kept.
-    kept: u64,
     /// Where records are packed.
     scratch: Vec<u8>,
     /// Values to keep of what is no session, by key; none = delete.
@@ -115,7 +116,6 @@ impl Machine {
             revisions: revisions::Revisions::default(),
             overdue: hash::Set::default(),
             dirty: hash::Set::default(),
-            kept: 0,
             scratch: Vec::new(),
             other_changes: BTreeMap::new(),
         }
@@ -166,10 +166,10 @@ impl Machine {
     /// Counters since the start, and gauges as of now.
     pub fn stats(&self) -> Stats {
         let legs = self.spaces.iter().map(|space| space.legs.len() as u64).sum();
-        let sessions: u64 = self.spaces.iter().map(|space| space.sessions.len() as u64).sum();
+        let live_sessions = self.spaces.iter().map(|space| space.live() as u64).sum();
+        let kept_sessions = self.spaces.iter().map(|space| space.kept as u64).sum();
         let stub_legs = self.stubs.legs() as u64;
-        let live_sessions = sessions - self.kept;
-        Stats { live_sessions, kept_sessions: self.kept, legs, stub_legs, ..self.stats }
+        Stats { live_sessions, kept_sessions, legs, stub_legs, ..self.stats }
     }
 
     /// The space of a tenant's pbx, made at its first leg.

@@ -22,6 +22,8 @@ pub struct PbxSettings {
     pub region: Option<Region>,
     /// Borders of `aban` and `short`.
     pub thresholds: Thresholds,
+    /// Live sessions that the tenant may have, on all its pbxs; none = as configured for all.
+    pub max_live: Option<usize>,
 }
 
 /// Why a configuration cannot be used.
@@ -52,6 +54,7 @@ struct OfTenant {
     zone: Option<Tz>,
     region: Option<Region>,
     thresholds: Thresholds,
+    max_live: Option<usize>,
 }
 
 #[derive(Debug, Clone)]
@@ -75,6 +78,7 @@ impl Settings {
                 zone: tenant.zone,
                 region: region("tenant", tenant.key.as_str(), &tenant.region)?,
                 thresholds: tenant.thresholds,
+                max_live: tenant.limits.max_live.map(|most| most as usize),
             };
             settings.tenants.insert(tenant.key.clone(), of_tenant);
         }
@@ -97,6 +101,7 @@ impl Settings {
             resolved.tenant_zone = of_tenant.zone;
             resolved.region = of_tenant.region;
             resolved.thresholds = of_tenant.thresholds;
+            resolved.max_live = of_tenant.max_live;
         }
         if let Some(of_pbx) = self.find(tenant, pbx) {
             resolved.pbx_id.clone_from(&of_pbx.id);
@@ -131,7 +136,7 @@ fn region(what: &'static str, key: &str, text: &str) -> Result<Option<Region>, S
 
 #[cfg(test)]
 mod tests {
-    use ringpost_model::{Dialect, TenantId};
+    use ringpost_model::{Dialect, Limits, TenantId};
 
     use super::*;
 
@@ -144,6 +149,7 @@ mod tests {
             zone: Some(Tz::Europe__London),
             region: region.into(),
             thresholds: Thresholds { short_ring: 7, short_talk: 8 },
+            limits: Limits::default(),
         }
     }
 

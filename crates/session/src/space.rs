@@ -134,6 +134,8 @@ pub(crate) struct Space {
     /// Which legs name a leg id in their bridges.
     pub(crate) namers: Map<Box<str>, Vec<u32>>,
     pub(crate) sessions: Slab<Session>,
+    /// How many of them are closed, and kept.
+    pub(crate) kept: usize,
     pub(crate) last_glue: u32,
 }
 
@@ -148,8 +150,14 @@ impl Space {
             links: Map::default(),
             namers: Map::default(),
             sessions: Slab::default(),
+            kept: 0,
             last_glue: 0,
         }
+    }
+
+    /// Sessions that are not closed.
+    pub(crate) fn live(&self) -> usize {
+        self.sessions.len() - self.kept
     }
 
     /// Takes in a leg without any record yet.

@@ -13,6 +13,8 @@ pub struct Stats {
     pub too_late: u64,
     /// Records refused because their session was full.
     pub session_full: u64,
+    /// Records refused because their tenant had as many live sessions as it may.
+    pub too_many_live: u64,
     /// Records put out, revisions included.
     pub emitted: u64,
     /// Of these, second and later revisions.

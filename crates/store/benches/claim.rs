@@ -6,8 +6,8 @@
 use std::time::Instant;
 
 use ringpost_model::{
-    Cdr, Context, Delivery, DeliveryId, Envelope, LaneId, PbxKey, SessionId, Tenant, TenantId, TenantKey,
-    Thresholds, Timestamp, Trigger, TriggerId,
+    Cdr, Context, Delivery, DeliveryId, Envelope, LaneId, Limits, PbxKey, SessionId, Tenant, TenantId,
+    TenantKey, Thresholds, Timestamp, Trigger, TriggerId,
 };
 use ringpost_store::{Batch, Config, Debt, Ended, Ending, Expect, Key, Keyring, NewSession, Store};
 use uuid::Uuid;
@@ -97,6 +97,7 @@ async fn fill(store: &Store) {
         zone: None,
         region: "GB".into(),
         thresholds: Thresholds::default(),
+        limits: Limits::default(),
     };
     store.put_tenant(&tenant, time(0)).await.expect("saved");
     for n in 0..TRIGGERS {

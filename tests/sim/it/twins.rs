@@ -2,7 +2,7 @@
 
 use ringpost::pipeline::tenant_id;
 use ringpost_model::{
-    AttemptId, Breaker, Delivery, DeliveryId, LaneId, Run, SessionId, Tenant, TenantKey, Thresholds,
+    AttemptId, Breaker, Delivery, DeliveryId, LaneId, Limits, Run, SessionId, Tenant, TenantKey, Thresholds,
     Timestamp, Trigger, TriggerId,
 };
 use ringpost_sim::{Dice, SimClock, SimStore, Trace, Weather};
@@ -72,6 +72,7 @@ async fn configure(store: &impl Ledger) {
         zone: None,
         region: "".into(),
         thresholds: Thresholds::default(),
+        limits: Limits::default(),
     };
     store.put_tenant(&tenant, at(0)).await.expect("it answers");
     for n in 1..=3 {

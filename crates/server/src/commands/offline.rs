@@ -27,6 +27,7 @@ fn with_sessions(base: Config, sessions: &Sessions) -> Config {
         late: micros(sessions.late),
         max_legs: sessions.max_legs,
         max_session_bytes: sessions.max_session_bytes.as_usize(),
+        max_live: sessions.max_live,
         ..base
     }
 }

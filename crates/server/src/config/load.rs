@@ -163,6 +163,7 @@ fn sessions(reader: &mut Reader, config: &mut Config) {
     reader.set_within("sessions.max_legs", &mut sessions.max_legs, 2..=100_000);
     let memory = ByteSize::kib(16)..=ByteSize::mib(64);
     reader.set_within("sessions.max_session_bytes", &mut sessions.max_session_bytes, memory);
+    reader.set_within("sessions.max_live", &mut sessions.max_live, 1..=100_000_000);
     if sessions.gap > sessions.max_idle {
         let wrong = "longer than sessions.max_idle, which is the longest wait of all";
         reader.contradiction("sessions.gap", wrong, "make it shorter, or max_idle longer");

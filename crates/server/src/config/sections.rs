@@ -150,6 +150,8 @@ pub struct Sessions {
     pub max_legs: usize,
     /// Memory of one session.
     pub max_session_bytes: ByteSize,
+    /// Live sessions of one tenant that has no limit of its own.
+    pub max_live: usize,
 }
 
 impl Default for Sessions {
@@ -162,6 +164,7 @@ impl Default for Sessions {
             dedupe: hours(24),
             max_legs: 500,
             max_session_bytes: ByteSize::kib(512),
+            max_live: 100_000,
         }
     }
 }

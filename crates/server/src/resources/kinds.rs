@@ -1,8 +1,8 @@
 //! The kinds of resource: which keys they have, and what may stand there.
 
 use ringpost_model::{
-    AutoDisable, Dialect, EventName, Filter, Format, Method, Payload, Pbx, PbxKey, RetryOn, Revisions,
-    Success, Tenant, TenantId, TenantKey, Text, Thresholds, Trigger, TriggerId, WhileDown,
+    AutoDisable, Dialect, EventName, Filter, Format, Limits, Method, Payload, Pbx, PbxKey, RetryOn,
+    Revisions, Success, Tenant, TenantId, TenantKey, Text, Thresholds, Trigger, TriggerId, WhileDown,
 };
 use ringpost_numbers::Region;
 use serde_json::value::RawValue;
@@ -16,6 +16,8 @@ mod auth;
 
 use self::auth::auth;
 
+/// Live calls of a tenant: as `sessions.max_live` of the configuration.
+const MOST_LIVE: u32 = 100_000_000;
 /// Namespace of ids that are made of names, so that the same files give the same ids on every machine.
 const NAMESPACE: Uuid = Uuid::from_u128(0x0b9e4c57_1f0a_5d84_8a35_9c6e27d1f4b2);
 
@@ -46,6 +48,7 @@ pub(crate) fn tenant(reading: &mut Reading<'_>, node: &Node) -> Option<Tenant> {
         zone: fields.parsed("zone", zone),
         region: fields.parsed("region", region).unwrap_or_default(),
         thresholds: thresholds(&mut fields),
+        limits: limits(&mut fields),
     });
     // Without a key the rest has not been asked for, and would count as unknown.
     if tenant.is_some() {
@@ -63,6 +66,13 @@ fn thresholds(fields: &mut Fields<'_, '_, '_>) -> Thresholds {
     };
     inner.finish();
     thresholds
+}
+
+fn limits(fields: &mut Fields<'_, '_, '_>) -> Limits {
+    let Some(mut inner) = fields.nested("limits") else { return Limits::default() };
+    let limits = Limits { max_live: inner.number("maxLive", 1..=MOST_LIVE) };
+    inner.finish();
+    limits
 }
 
 pub(crate) fn pbx(reading: &mut Reading<'_>, node: &Node) -> Option<PbxWithTokens> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use ringpost_api::{Delivered, Intake, NotStored, SharedAccess};
 use ringpost_bus::{Log, Record};
-use ringpost_model::{LegRecord, Tenant, TenantKey, Thresholds, Timestamp};
+use ringpost_model::{LegRecord, Limits, Tenant, TenantKey, Thresholds, Timestamp};
 use ringpost_store::{DeadLetter, Ledger, Store};
 use tracing::{info, warn};
 
@@ -87,6 +87,7 @@ impl<L: Clone, S: Ledger> LogIntake<L, S> {
                 zone: None,
                 region: "".into(),
                 thresholds: Thresholds::default(),
+                limits: Limits::default(),
             };
             self.store.put_tenant(&tenant, now).await.map_err(|error| not_stored(&error))?;
             info!(tenant = %key, "tenant made at its first leg, since none was configured");
@@ -177,6 +178,7 @@ mod tests {
             zone: Some(chrono_tz::Europe::London),
             region: "GB".into(),
             thresholds: Thresholds::default(),
+            limits: Limits::default(),
         };
         intake.store.put_tenant(&declared, Timestamp::from_micros(1)).await.unwrap();
         // Who may write was read before that.

@@ -1,6 +1,6 @@
 //! Counters of all machines of a process, as metrics see them: they only grow, whatever partitions come and go.
 
-use ringpost_session::Stats;
+use ringpost_session::{Refusal, Stats};
 
 use crate::metrics::Metrics;
 
@@ -11,6 +11,9 @@ pub(crate) struct Sums {
     late: u64,
     emitted: u64,
     revisions: u64,
+    too_late: u64,
+    session_full: u64,
+    too_many_live: u64,
     live: u64,
     kept: u64,
 }
@@ -22,6 +25,9 @@ impl Sums {
         self.late += stats.late + stats.too_late;
         self.emitted += stats.emitted;
         self.revisions += stats.revisions;
+        self.too_late += stats.too_late;
+        self.session_full += stats.session_full;
+        self.too_many_live += stats.too_many_live;
         self.live += stats.live_sessions;
         self.kept += stats.kept_sessions;
     }
@@ -39,6 +45,14 @@ impl Sums {
         let emitted = self.emitted.saturating_sub(before.emitted);
         metrics.records.with_label_values(&["correction"]).inc_by(corrections);
         metrics.records.with_label_values(&["first"]).inc_by(emitted.saturating_sub(corrections));
+        let refused = [
+            (Refusal::TooLate, self.too_late, before.too_late),
+            (Refusal::SessionFull, self.session_full, before.session_full),
+            (Refusal::TooManyLive, self.too_many_live, before.too_many_live),
+        ];
+        for (reason, now, before) in refused {
+            metrics.legs_refused.with_label_values(&[reason.name()]).inc_by(now.saturating_sub(before));
+        }
         metrics.sessions_live.set(i64::try_from(self.live).unwrap_or(i64::MAX));
         metrics.sessions_kept.set(i64::try_from(self.kept).unwrap_or(i64::MAX));
     }

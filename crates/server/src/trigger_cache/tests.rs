@@ -61,6 +61,7 @@ impl Fake {
             zone: None,
             region: region.into(),
             thresholds: Default::default(),
+            limits: Default::default(),
         };
         state.tenants.insert(key(name), tenant);
         Self::tell(&mut state, Kind::Tenant, name);

@@ -184,7 +184,7 @@ impl Machine {
         let session = &mut self.spaces[place.0 as usize].sessions[place.1];
         let Phase::Kept { until, .. } = session.phase else { return };
         session.phase = Phase::Open { due: i64::MAX, complete: false };
-        self.kept -= 1;
+        self.spaces[place.0 as usize].kept -= 1;
         self.stats.late += 1;
         self.timers.remove(&(until, Wake::Forget, place));
         self.overdue.remove(&place);
@@ -290,11 +290,21 @@ impl Machine {
             return Verdict::Refused(Refusal::SessionFull);
         }
         // A leg that belongs to a known session is no matter of forgotten ones.
-        if tied.is_empty() {
-            self.stubs.judge(here, record.leg.as_str(), packed, said, ties)
-        } else {
-            Verdict::Taken
+        if !tied.is_empty() {
+            return Verdict::Taken;
         }
+        match self.stubs.judge(here, record.leg.as_str(), packed, said, ties) {
+            // It would begin a session.
+            Verdict::Taken if self.has_too_many_live(here) => Verdict::Refused(Refusal::TooManyLive),
+            verdict => verdict,
+        }
+    }
+
+    /// Whether the tenant has as many live sessions as it may, on all its pbxs together.
+    fn has_too_many_live(&self, here: &Space) -> bool {
+        let most = here.settings.max_live.unwrap_or(self.config.max_live);
+        let of_tenant = self.space_of.get(&here.tenant).into_iter().flat_map(|of_tenant| of_tenant.values());
+        of_tenant.map(|space| self.spaces[*space as usize].live()).sum::<usize>() >= most
     }
 
     fn refuse(&mut self, space: u32, said: &Naming, record: LegRecord, reason: Refusal) {
@@ -308,6 +318,7 @@ impl Machine {
                 self.touch_carriers(space, said);
             }
             Refusal::TooLate => self.stats.too_late += 1,
+            Refusal::TooManyLive => self.stats.too_many_live += 1,
         }
         self.outputs.push_back(Output::DeadLetter { record: Box::new(record), reason });
     }

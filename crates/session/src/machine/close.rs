@@ -26,7 +26,7 @@ impl Machine {
         let kept = if standing.lacks_named { self.config.max_idle } else { self.config.late };
         let until = at.saturating_add(kept);
         self.spaces[place.0 as usize].sessions[place.1].phase = Phase::Kept { due: at, until };
-        self.kept += 1;
+        self.spaces[place.0 as usize].kept += 1;
         self.timers.insert((until, Wake::Forget, place));
         self.touch(place);
         self.release_named(place);

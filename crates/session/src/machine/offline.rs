@@ -40,6 +40,6 @@ impl Machine {
             self.outputs.push_back(Output::Record(Box::new(envelope)));
         }
         self.spaces[place.0 as usize].sessions[place.1].phase = Phase::Kept { due: at, until: i64::MAX };
-        self.kept += 1;
+        self.spaces[place.0 as usize].kept += 1;
     }
 }

@@ -245,7 +245,7 @@ impl Machine {
                 match phase {
                     Phase::Open { .. } => self.schedule((space, session)),
                     Phase::Kept { until, .. } => {
-                        self.kept += 1;
+                        self.spaces[space as usize].kept += 1;
                         self.timers.insert((until, Wake::Forget, (space, session)));
                     }
                 }

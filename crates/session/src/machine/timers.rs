@@ -43,7 +43,7 @@ impl Machine {
         let wake = match self.spaces[place.0 as usize].sessions[place.1].phase {
             Phase::Open { due, .. } => (due, Wake::Close, place),
             Phase::Kept { until, .. } => {
-                self.kept -= 1;
+                self.spaces[place.0 as usize].kept -= 1;
                 (until, Wake::Forget, place)
             }
         };

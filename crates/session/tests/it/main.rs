@@ -4,6 +4,7 @@ mod build;
 mod calls;
 mod cases;
 mod generate;
+mod max_live;
 mod properties;
 mod stream;
 mod timeline;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use ringpost_model::{Tenant, TenantId, TenantKey, Thresholds, Timestamp};
+use ringpost_model::{Limits, Tenant, TenantId, TenantKey, Thresholds, Timestamp};
 use uuid::Uuid;
 
 use crate::{Config, Error, Key, Keyring, OpenError, Store};
@@ -22,6 +22,7 @@ async fn put(store: &Store, n: u128) -> Result<(), Error> {
         zone: None,
         region: "GB".into(),
         thresholds: Thresholds::default(),
+        limits: Limits::default(),
     };
     store.put_tenant(&tenant, Timestamp::default()).await.map(drop)
 }

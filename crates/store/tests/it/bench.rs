@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use ringpost_model::{
-    AttemptId, Cdr, Context, Delivery, DeliveryId, Envelope, LaneId, PbxKey, SessionId, Tenant, TenantId,
-    TenantKey, Thresholds, Timestamp, Trigger, TriggerId,
+    AttemptId, Cdr, Context, Delivery, DeliveryId, Envelope, LaneId, Limits, PbxKey, SessionId, Tenant,
+    TenantId, TenantKey, Thresholds, Timestamp, Trigger, TriggerId,
 };
 use ringpost_store::{
     Attempt, Batch, Config, Debt, Ended, Ending, Exchange, Expect, Key, Keyring, NewSession, OpenError, Store,
@@ -109,6 +109,7 @@ pub(crate) fn tenant(key: &str) -> Tenant {
         zone: None,
         region: "GB".into(),
         thresholds: Thresholds::default(),
+        limits: Limits::default(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use ringpost::pipeline::tenant_id;
-use ringpost_model::{Dialect, PbxKey, Tenant, TenantKey, Thresholds, Timestamp};
+use ringpost_model::{Dialect, Limits, PbxKey, Tenant, TenantKey, Thresholds, Timestamp};
 use ringpost_simulate::{Message, Params, Simulation, Truth};
 
 use crate::dice::Dice;
@@ -108,6 +108,7 @@ fn tenants(chosen: &BTreeSet<TenantKey>, dice: &mut Dice) -> Vec<Tenant> {
         zone: None,
         region: "".into(),
         thresholds: Thresholds::default(),
+        limits: Limits::default(),
     };
     chosen.iter().map(tenant).collect()
 }

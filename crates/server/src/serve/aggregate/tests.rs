@@ -6,7 +6,7 @@ use bytes::Bytes;
 use ringpost_bus::{
     Clock as BusClock, Config as BusConfig, Embedded, Keep, Log, Partition, Record, Subscription, Topic,
 };
-use ringpost_model::{Command, Contact, ContactField, Envelope, Tenant, TenantKey, Thresholds};
+use ringpost_model::{Command, Contact, ContactField, Envelope, Limits, Tenant, TenantKey, Thresholds};
 use ringpost_store::{Config as StoreConfig, Key, Keyring, Store};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -236,6 +236,7 @@ async fn with_contacts(folder: &Path, tenant: &str) {
         zone: None,
         region: "GB".into(),
         thresholds: Thresholds::default(),
+        limits: Limits::default(),
     };
     store.put_tenant(&own, clock::now()).await.unwrap();
     let fields = [(ContactField::FullName, "Ann".into()), (ContactField::Phone1, "+441632960001".into())];

@@ -55,6 +55,7 @@ impl TriggerSource for World {
             zone: None,
             region: "GB".into(),
             thresholds: Default::default(),
+            limits: Default::default(),
         };
         Ok(vec![tenant("reseller", None), tenant("acme", Some("reseller"))])
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use ringpost_model::{Contact, ContactField, Tenant, Thresholds};
+use ringpost_model::{Contact, ContactField, Limits, Tenant, Thresholds};
 use ringpost_store::{Config, Key, Keyring, Store};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -44,6 +44,7 @@ impl Bench {
                 zone: None,
                 region: "GB".into(),
                 thresholds: Thresholds::default(),
+                limits: Limits::default(),
             };
             store.put_tenant(&own, clock::now()).await.unwrap();
             import(&store, tenant, contacts).await;

@@ -12,7 +12,7 @@ use ringpost_bus::{
 };
 use ringpost_deliver::{Answer, Exchange, LaneConfig, Lanes, Request, Transport};
 use ringpost_model::{
-    Cdr, Context, Envelope, PbxKey, SessionId, Tenant, TenantKey, Thresholds, Trigger, TriggerId,
+    Cdr, Context, Envelope, Limits, PbxKey, SessionId, Tenant, TenantKey, Thresholds, Trigger, TriggerId,
 };
 use ringpost_store::{Attempt, AttemptFilter, Debt, DebtFilter, Ended, EndingFilter, Expect, Key, Keyring};
 use ringpost_store::{Config as StoreConfig, Store};
@@ -321,6 +321,7 @@ fn tenant() -> Tenant {
         zone: None,
         region: "".into(),
         thresholds: Thresholds::default(),
+        limits: Limits::default(),
     }
 }
 
