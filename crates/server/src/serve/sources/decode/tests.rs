@@ -12,8 +12,12 @@ use super::super::mark::{Id, Mark};
 use super::*;
 
 fn new(path: &Path, from: Resume) -> NewPiece {
+    of(path, from, Dialect::Native)
+}
+
+fn of(path: &Path, from: Resume, dialect: Dialect) -> NewPiece {
     let file = fs::File::open(path).unwrap();
-    let piece = cut(&file, from, file.metadata().unwrap().len(), Dialect::Native, false).unwrap();
+    let piece = cut(&file, from, file.metadata().unwrap().len(), dialect, false).unwrap();
     let (key, mark) = (String::new(), Mark::new(path, Id { device: 0, inode: 0 }));
     let (path, begin) = ("/srv/legs.log".into(), from.position.offset);
     NewPiece { key, path, piece, begin, first_line: Vec::new(), mark }
@@ -75,4 +79,26 @@ fn elements_that_are_looked_at_together_have_the_same_places() {
     let (begin, body) = piece.piece.whole().unwrap();
     let together = together(&judge_all, &Source::default(), begin, body);
     assert_eq!(told(&together), told(&judge(&access, &grant, &piece)));
+}
+
+/// What is appended to a table does not say again which column is which.
+#[test]
+fn rows_that_are_read_later_have_the_columns_that_the_file_begins_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cel.csv");
+    let row = |time: &str, id: &str| format!("{time},CHAN_START,{id},{id},PJSIP/1001-1,100,default\n");
+    let head = "eventtime,eventtype,uniqueid,linkedid,channame,exten,context";
+    let dialect = Dialect::AsteriskCel;
+    fs::write(&path, format!("{head}\n{}", row("2026-07-01 09:00:00", "1.1"))).unwrap();
+    let (access, _) = access();
+    let key = TenantKey::new("acme").unwrap();
+    let grant = access.grant_input(&PbxKey::new("k1").unwrap(), Some(&key), Some(dialect));
+    let begin = of(&path, Resume::BEGIN, dialect);
+    assert_eq!(told(&judge(&access, &grant, &begin)), "legs 1.1\n");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, format!("{text}{}rubbish\n", row("2026-07-01 09:00:01", "2.1"))).unwrap();
+    let mut later = of(&path, begin.piece.next, dialect);
+    later.first_line = head.as_bytes().to_vec();
+    let told = told(&judge(&access, &grant, &later));
+    assert!(told.starts_with("legs 2.1\nfile /srv/legs.log line 4, byte "), "{told}");
 }
