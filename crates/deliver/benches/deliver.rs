@@ -11,8 +11,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use criterion::{Criterion, Throughput, criterion_group};
 use ringpost_deliver::{
-    Class, Client, ClientConfig, Clock, Content, Job, LaneConfig, Lanes, Report, SystemLookup, Tries, render,
-    request,
+    Class, Client, ClientConfig, Clock, Content, Job, LaneConfig, Lanes, ReadyTrigger, Report, SystemLookup,
+    Tries, render, request,
 };
 use ringpost_model::{
     AttemptId, Cdr, Delivery, DeliveryId, SessionId, TenantId, TenantKey, Timestamp, Trigger, TriggerId,
@@ -36,11 +36,11 @@ fn job(url: &str, keys: &str, session: u128, cdr: &Arc<Cdr>) -> Job {
         r#"{{"id":"11111111-1111-4111-8111-111111111111","name":"CRM","url":"{url}",
         "secrets":["whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"],"headers":{{"X-Api-Key":"0123456789"}}{keys}}}"#
     );
-    let trigger: Arc<Trigger> = Arc::new(serde_json::from_str(&document).expect("the document is a trigger"));
-    job_of(trigger, session, cdr)
+    let trigger: Trigger = serde_json::from_str(&document).expect("the document is a trigger");
+    job_of(Arc::new(ReadyTrigger::new(TenantId(Uuid::nil()), trigger)), session, cdr)
 }
 
-fn job_of(trigger: Arc<Trigger>, session: u128, cdr: &Arc<Cdr>) -> Job {
+fn job_of(trigger: Arc<ReadyTrigger>, session: u128, cdr: &Arc<Cdr>) -> Job {
     let id: TriggerId = trigger.id;
     let session = SessionId(Uuid::from_u128(session));
     let delivery = Delivery {
@@ -174,7 +174,7 @@ fn client() -> Client {
 /// The deliveries of one loop, to four receivers. Made before it is measured.
 fn jobs(address: SocketAddr, cdr: &Arc<Cdr>) -> Vec<Job> {
     let trigger = |at| job(&format!("http://{address}/{at}"), "", 0, cdr).trigger;
-    let triggers: Vec<Arc<Trigger>> = (0..4).map(trigger).collect();
+    let triggers: Vec<Arc<ReadyTrigger>> = (0..4).map(trigger).collect();
     (0..DELIVERIES).map(|at| job_of(triggers[at % 4].clone(), at as u128, cdr)).collect()
 }
 

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ringpost_deliver::{
-    AddressRules, Content, Job, LaneKey, RenderError, Tries, Unsendable, request, shown, shown_text,
+    AddressRules, Content, Job, LaneKey, ReadyTrigger, RenderError, Tries, Unsendable, request, shown,
+    shown_text,
 };
 use ringpost_model::{
     AttemptId, Cdr, Delivery, DeliveryId, Method, SessionId, TenantId, TenantKey, Timestamp, Trigger,
@@ -150,7 +151,8 @@ struct Sample {
 
 impl Sample {
     fn job(&self, url: &str, method: Method) -> Job {
-        let trigger = Arc::new(Trigger { url: url.into(), method, ..self.trigger.clone() });
+        let trigger = Trigger { url: url.into(), method, ..self.trigger.clone() };
+        let trigger = Arc::new(ReadyTrigger::new(TenantId(Uuid::nil()), trigger));
         let session = SessionId(Uuid::from_u128(1));
         let delivery = Delivery {
             id: DeliveryId::of_record(trigger.id, session, 1),

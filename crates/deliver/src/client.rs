@@ -226,7 +226,7 @@ impl Inner {
         let http = self.identities.of(&request.trigger.auth)?;
         let outgoing = Outgoing {
             method: method(request.method),
-            url: request.url.clone(),
+            url: (*request.url).clone(),
             headers: request.headers.clone(),
             body: request.body(),
         };

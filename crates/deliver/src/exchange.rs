@@ -1,14 +1,17 @@
 //! What was sent and what came of it: everything that the log keeps of one attempt, already masked.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use ringpost_model::{AttemptId, Method, Timestamp};
 
 use crate::job::Job;
-use crate::masked::{shown, shown_text};
+use crate::masked::shown_text;
 use crate::request::{Request, Unsendable};
 
 /// How much of an answer's body is kept.
@@ -29,9 +32,9 @@ pub struct Exchange {
     /// The method sent.
     pub method: Method,
     /// Where to, as it may be shown: origin and first path segment.
-    pub url: String,
+    pub url: Arc<str>,
     /// The headers sent; values of configured ones are hidden. `Host` and `Content-Length` go without saying.
-    pub request_headers: Vec<(String, String)>,
+    pub request_headers: HeaderMap,
     /// The body sent; of a GET the part of the query that we appended.
     pub request_body: Bytes,
     /// What came back, as far as it came.
@@ -51,7 +54,7 @@ impl Exchange {
             ended: started,
             took: Duration::ZERO,
             method: request.method,
-            url: shown(&request.url),
+            url: request.shown_url(),
             request_headers: request.shown_headers(),
             request_body: request.payload.clone(),
             answer: None,
@@ -72,8 +75,8 @@ impl Exchange {
             ended: now,
             took: Duration::ZERO,
             method: job.version.method,
-            url: shown_text(&job.trigger.url),
-            request_headers: Vec::new(),
+            url: shown_text(&job.trigger.url).into(),
+            request_headers: HeaderMap::new(),
             request_body: Bytes::new(),
             answer: None,
             failure: Some(Failure { kind: FailureKind::Unsendable, text }),
@@ -84,6 +87,13 @@ impl Exchange {
     /// `POST https://hooks.example/first/…`, as the log shows it.
     pub fn request_line(&self) -> String {
         format!("{} {}", self.method, self.url)
+    }
+
+    /// The headers sent, as texts.
+    pub fn shown_headers(&self) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
+        self.request_headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes())))
     }
 
     /// The HTTP status, when an answer came.

@@ -1,15 +1,18 @@
 //! The headers of a request: ours, the trigger's own, and the one that identifies us. Pure: time is an argument.
 
+use std::fmt::Write as _;
+use std::ops::Range;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
-use ringpost_model::{Auth, Delivery, Text, Timestamp, Trigger};
+use ringpost_model::{Auth, DeliveryId, TenantId, Text, Timestamp, Trigger};
 use url::Url;
 
-use crate::render::Rendered;
-use crate::sign::{self, SignError};
+use crate::sign::{Keys, SignError};
 
 /// Sent as `User-Agent`.
 pub const AGENT: &str = concat!("ringpost/", env!("CARGO_PKG_VERSION"));
@@ -63,37 +66,77 @@ pub fn check_header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue)
     Ok((parsed, secret_value(name, value)?))
 }
 
-/// All headers of one try, made at `now`. `trigger` is the current one.
-///
-/// # Errors
-/// A configured value that cannot be sent.
-pub fn headers(
-    rendered: &Rendered,
-    trigger: &Trigger,
-    delivery: &Delivery,
-    now: Timestamp,
-) -> Result<HeaderMap, HeaderError> {
-    let mut headers = HeaderMap::with_capacity(10 + trigger.headers.len());
-    for (name, value) in &trigger.headers {
-        let (name, value) = check_header(name, value)?;
-        headers.insert(name, value);
+const X_HOOK_ID: HeaderName = HeaderName::from_static("x-hook-id");
+const X_ACCOUNT_ID: HeaderName = HeaderName::from_static("x-account-id");
+const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
+const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
+const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
+
+/// Headers that a request has of its own beside those of the trigger.
+const OWN: usize = 4;
+
+/// The headers of a trigger: those that all its requests have, and what the others are made with.
+pub(crate) struct Head {
+    same: HeaderMap,
+    keys: Keys,
+}
+
+impl Head {
+    /// Of the current trigger.
+    ///
+    /// # Errors
+    /// A configured value that cannot be sent.
+    pub(crate) fn of(owner: TenantId, trigger: &Trigger) -> Result<Self, HeaderError> {
+        let mut same = HeaderMap::with_capacity(5 + OWN + trigger.headers.len());
+        for (name, value) in &trigger.headers {
+            let (name, value) = check_header(name, value)?;
+            same.insert(name, value);
+        }
+        identify(trigger, &mut same)?;
+        same.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+        same.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
+        same.insert(X_HOOK_ID, plain_value(&trigger.id.to_string())?);
+        same.insert(X_ACCOUNT_ID, plain_value(&owner.to_string())?);
+        let keys = Keys::of(&trigger.secrets).map_err(HeaderError::Sign)?;
+        Ok(Self { same, keys })
     }
-    identify(trigger, &mut headers)?;
-    headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
-    headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
-    if let Some(content_type) = rendered.content_type {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+
+    /// All headers of one try, made at `now`.
+    ///
+    /// # Errors
+    /// None that is known: what is put in is ASCII.
+    pub(crate) fn headers(
+        &self,
+        content_type: Option<&'static str>,
+        id: DeliveryId,
+        now: Timestamp,
+        payload: &[u8],
+    ) -> Result<HeaderMap, HeaderError> {
+        let mut headers = self.same.clone();
+        if let Some(content_type) = content_type {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        }
+        // One text for the three of them: what is signed begins with the other two.
+        let mut text = String::with_capacity(64 + self.keys.room());
+        let bug = |_| HeaderError::Value(String::new());
+        write!(text, "{id}").map_err(bug)?;
+        let id = 0..text.len();
+        write!(text, ".{}.", now.seconds()).map_err(bug)?;
+        let (timestamp, signed) = (id.end + 1..text.len() - 1, text.len());
+        let mut signatures = String::with_capacity(self.keys.room());
+        self.keys.sign(&text, payload, &mut signatures);
+        text.push_str(&signatures);
+        let text = Bytes::from(text);
+        let value = |range: Range<usize>| {
+            HeaderValue::from_maybe_shared(text.slice(range)).map_err(|_| HeaderError::Value(String::new()))
+        };
+        headers.insert(WEBHOOK_ID, value(id)?);
+        headers.insert(WEBHOOK_TIMESTAMP, value(timestamp)?);
+        if !self.keys.is_empty() {
+            headers.insert(WEBHOOK_SIGNATURE, value(signed..text.len())?);
+        }
+        Ok(headers)
     }
-    headers.insert("x-hook-id", plain_value(&delivery.trigger.to_string())?);
-    headers.insert("x-account-id", plain_value(&delivery.owner.to_string())?);
-    let id = delivery.id.to_string();
-    headers.insert("webhook-id", plain_value(&id)?);
-    headers.insert("webhook-timestamp", plain_value(&now.seconds().to_string())?);
-    if !trigger.secrets.is_empty() {
-        let signed = sign::signature(&trigger.secrets, &id, now, &rendered.payload);
-        headers.insert("webhook-signature", plain_value(&signed.map_err(HeaderError::Sign)?)?);
-    }
-    Ok(headers)
 }
 
 /// What identifies us: what is configured as such, else a header of the trigger, else user info of the URL.

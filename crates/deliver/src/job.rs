@@ -3,10 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use ringpost_model::{Delivery, Timestamp, Trigger};
+use ringpost_model::{Delivery, Timestamp};
 
 use crate::content::Content;
 use crate::masked::shown_text;
+use crate::ready::ReadyTrigger;
 use crate::schedule::Tries;
 
 /// One try of one delivery. It is rendered when its turn comes, so a queue holds no bodies.
@@ -15,9 +16,9 @@ pub struct Job {
     /// What is delivered.
     pub delivery: Delivery,
     /// The trigger at `delivery.trigger_version`: method, format, payload and additions, the same on every try.
-    pub version: Arc<Trigger>,
+    pub version: Arc<ReadyTrigger>,
     /// The current trigger: URL, headers, secrets, retries. The same as `version` where nothing was changed.
-    pub trigger: Arc<Trigger>,
+    pub trigger: Arc<ReadyTrigger>,
     /// The record's revision, or the notice.
     pub content: Content,
     /// Number of this request, from 1: for the log. What the receiver put off counts here.

@@ -100,9 +100,8 @@ impl Lanes {
     /// The job, when it has to be owed instead; see [`Refusal`].
     pub fn submit(&self, job: impl Into<Arc<Job>>) -> Result<(), Box<Refused>> {
         let job = job.into();
-        let key = LaneKey::of(job.delivery.owner, &job.trigger.url);
-        let lane = key.id();
-        let taken = self.0.with_core(|core| core.submit(Instant::now(), key, job.clone()));
+        let lane = job.trigger.lane().id();
+        let taken = self.0.with_core(|core| core.submit(Instant::now(), job.clone()));
         match taken {
             Ok(effects) => {
                 self.0.counters.submitted();

@@ -18,6 +18,7 @@ mod kept;
 mod lane;
 mod masked;
 mod oauth;
+mod ready;
 mod render;
 mod request;
 mod resolve;
@@ -37,12 +38,13 @@ pub use client::{Client, ClientError, Clock, Config as ClientConfig, Transport};
 pub use content::Content;
 pub use exchange::{Answer, Exchange, Failure, FailureKind, KEPT_BODY_BYTES, Phase};
 pub use greet::{GreetError, greet};
-pub use headers::{AGENT, HeaderError, check_header, headers};
+pub use headers::{AGENT, HeaderError, check_header};
 pub use job::Job;
 pub use lane::{
     Config as LaneConfig, Finished, Gate, LaneKey, Lanes, Origin, Refusal, Refused, Report, Share,
 };
 pub use masked::{HIDDEN, Secrets, shown, shown_text};
+pub use ready::ReadyTrigger;
 pub use render::{RenderError, Rendered, URL_BYTES, render};
 pub use request::{Request, Unsendable, request};
 pub use resolve::{Lookup, ResolveError, SystemLookup};

@@ -5,7 +5,9 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
+use http::HeaderValue;
 use ringpost_model::{Auth, Trigger};
 use url::Url;
 
@@ -13,6 +15,11 @@ use crate::oauth::Grant;
 
 /// Stands for what is not shown.
 pub const HIDDEN: &str = "…";
+
+/// The same as the value of a header.
+pub(crate) fn hidden() -> HeaderValue {
+    HeaderValue::from_bytes(HIDDEN.as_bytes()).unwrap_or(HeaderValue::from_static("*"))
+}
 
 /// Shorter values are not searched for in answers: `1` or `true` would make a text unreadable and protect nothing.
 const SHORTEST_SECRET: usize = 6;
@@ -44,7 +51,7 @@ pub fn shown_text(url: &str) -> String {
 
 /// The secrets of one request, to be blotted out where a receiver, or a library, echoes them.
 #[derive(Clone, Default)]
-pub struct Secrets(Vec<String>);
+pub struct Secrets(Arc<[String]>);
 
 /// Says how many there are, and nothing of them.
 impl fmt::Debug for Secrets {
@@ -76,22 +83,24 @@ impl Secrets {
         // The longest first: a secret that holds another is blotted out whole.
         secrets.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         secrets.dedup();
-        Self(secrets)
+        Self(secrets.into())
     }
 
     /// One more, such as a token that was just made.
     pub(crate) fn add(&mut self, secret: &str) {
         let is_new = secret.len() >= SHORTEST_SECRET && !self.0.iter().any(|known| known == secret);
         if is_new {
-            let at = self.0.partition_point(|known| known.len() > secret.len());
-            self.0.insert(at, secret.to_owned());
+            let mut secrets = self.0.to_vec();
+            let at = secrets.partition_point(|known| known.len() > secret.len());
+            secrets.insert(at, secret.to_owned());
+            self.0 = secrets.into();
         }
     }
 
     /// The text with every secret in it hidden.
     pub fn hide<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let mut text = Cow::Borrowed(text);
-        for secret in &self.0 {
+        for secret in self.0.iter() {
             if text.contains(secret.as_str()) {
                 text = Cow::Owned(text.replace(secret.as_str(), HIDDEN));
             }

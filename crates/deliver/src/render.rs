@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use ringpost_model::{Cdr, Delivery, Format, Method, Payload, TenantId, Text, Trigger, TriggerId};
 use serde::Serialize;
-use serde_json::value::RawValue;
 use url::Url;
 
 use crate::content::Content;
@@ -18,6 +18,9 @@ use notice::NoticePayload;
 
 /// Longest URL of a GET, in bytes: what common servers and proxies take without a setting of their own.
 pub const URL_BYTES: usize = 8_000;
+
+/// Room made for a payload at once; a longer one grows.
+const USUAL_BYTES: usize = 2_048;
 
 /// What is dropped from a GET that is too long, in this order.
 const DROPPED_FIRST: [&str; 3] = ["cdr[directoryMatches]", "cdr[tags]", "cdr[recordingIds]"];
@@ -47,7 +50,7 @@ pub struct Rendered {
     /// How it is sent.
     pub method: Method,
     /// Where to: no user info, no fragment; of a GET with the pairs appended.
-    pub url: Url,
+    pub url: Arc<Url>,
     /// Of POST and PUT the body; of a GET the part of the query that we appended. Either is what is signed.
     pub payload: Bytes,
     /// Of POST and PUT.
@@ -73,20 +76,32 @@ pub fn render(
     delivery: &Delivery,
     content: &Content,
 ) -> Result<Rendered, RenderError> {
-    let mut url = parse_url(url)?;
+    render_to(version, &Arc::new(parse_url(url)?), delivery, content)
+}
+
+/// The same with the URL that [`parse_url`] gave.
+pub(crate) fn render_to(
+    version: &Trigger,
+    url: &Arc<Url>,
+    delivery: &Delivery,
+    content: &Content,
+) -> Result<Rendered, RenderError> {
     let Payload::Session = version.payload;
-    let document = session_payload(version, delivery, content)?;
-    let method = version.method;
+    let payload = SessionPayload::of(version, delivery, content);
+    let pairs = || form::pairs(&serde_json::value::to_raw_value(&payload)?);
+    let (method, mut url) = (version.method, Arc::clone(url));
     let (payload, content_type) = match (method, version.format) {
         (Method::Get, _) => {
-            let pairs = form::pairs(&document).map_err(RenderError::Print)?;
-            (append(&mut url, pairs)?.into_bytes(), None)
+            let pairs = pairs().map_err(RenderError::Print)?;
+            (append(Arc::make_mut(&mut url), pairs)?.into_bytes(), None)
         }
         (_, Format::Json) => {
-            (Box::<str>::from(document).into_string().into_bytes(), Some("application/json"))
+            let mut document = Vec::with_capacity(USUAL_BYTES);
+            serde_json::to_writer(&mut document, &payload).map_err(RenderError::Print)?;
+            (document, Some("application/json"))
         }
         (_, Format::Form) => {
-            let pairs = form::pairs(&document).map_err(RenderError::Print)?;
+            let pairs = pairs().map_err(RenderError::Print)?;
             (form::join(&pairs).into_bytes(), Some("application/x-www-form-urlencoded"))
         }
     };
@@ -94,7 +109,7 @@ pub fn render(
 }
 
 /// The URL that is connected to. User info travels in a header and a fragment never travels.
-fn parse_url(text: &str) -> Result<Url, RenderError> {
+pub(crate) fn parse_url(text: &str) -> Result<Url, RenderError> {
     let mut url = Url::parse(text).map_err(RenderError::Url)?;
     if !url.has_host() {
         return Err(RenderError::Url(url::ParseError::EmptyHost));
@@ -126,26 +141,23 @@ struct SessionPayload<'a> {
     custom_data: &'a BTreeMap<Text, Text>,
 }
 
-fn session_payload(
-    version: &Trigger,
-    delivery: &Delivery,
-    content: &Content,
-) -> Result<Box<RawValue>, RenderError> {
-    let (cdr, notice) = match content {
-        Content::Record(cdr) => (Some(&**cdr), None),
-        Content::Notice(notice) => (None, Some(&**notice)),
-    };
-    let payload = SessionPayload {
-        trigger_id: delivery.trigger,
-        id: delivery.tenant_id,
-        tenant_id: delivery.tenant_id,
-        cdr,
-        event: notice.map(|notice| notice.event.name()),
-        notice: notice.map(NoticePayload::of),
-        matches: (!delivery.matches).then_some(false),
-        custom_data: &version.custom_data,
-    };
-    serde_json::value::to_raw_value(&payload).map_err(RenderError::Print)
+impl<'a> SessionPayload<'a> {
+    fn of(version: &'a Trigger, delivery: &Delivery, content: &'a Content) -> Self {
+        let (cdr, notice) = match content {
+            Content::Record(cdr) => (Some(&**cdr), None),
+            Content::Notice(notice) => (None, Some(&**notice)),
+        };
+        Self {
+            trigger_id: delivery.trigger,
+            id: delivery.tenant_id,
+            tenant_id: delivery.tenant_id,
+            cdr,
+            event: notice.map(|notice| notice.event.name()),
+            notice: notice.map(NoticePayload::of),
+            matches: (!delivery.matches).then_some(false),
+            custom_data: &version.custom_data,
+        }
+    }
 }
 
 /// Puts the pairs behind whatever query there is and returns what was put there.

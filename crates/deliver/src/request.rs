@@ -5,13 +5,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use ringpost_model::{AttemptId, Method, Timestamp, Trigger};
+use ringpost_model::{AttemptId, Method, Timestamp};
 use url::Url;
 
-use crate::headers::{HeaderError, headers, secret_value};
+use crate::headers::{HeaderError, secret_value};
 use crate::job::Job;
-use crate::masked::{HIDDEN, Secrets, shown};
-use crate::render::{RenderError, Rendered, render};
+use crate::masked::{Secrets, hidden, shown};
+use crate::ready::{Fixed, ReadyTrigger};
+use crate::render::{RenderError, Rendered, render_to};
 
 /// Why a job cannot be made into a request. It fails at once: trying again changes nothing.
 #[derive(Debug, thiserror::Error)]
@@ -31,13 +32,13 @@ pub struct Request {
     /// The method.
     pub method: Method,
     /// Where to; of a GET with everything appended.
-    pub url: Url,
+    pub url: Arc<Url>,
     /// All that we set. Values that are secrets are marked as sensitive.
     pub headers: HeaderMap,
     /// Of POST and PUT the body; of a GET what the log keeps in its place, the part of the query that is ours.
     pub payload: Bytes,
     /// The current trigger: the client fetches its token, or shows its certificate.
-    pub trigger: Arc<Trigger>,
+    pub trigger: Arc<ReadyTrigger>,
     /// What to blot out of everything that comes back.
     pub secrets: Secrets,
 }
@@ -62,13 +63,21 @@ impl Request {
         Ok(())
     }
 
+    /// The URL as it may be shown.
+    pub(crate) fn shown_url(&self) -> Arc<str> {
+        match self.trigger.fixed() {
+            Ok(fixed) if Arc::ptr_eq(&fixed.url, &self.url) => fixed.shown.clone(),
+            _ => shown(&self.url).into(),
+        }
+    }
+
     /// The headers as they may be shown.
-    pub(crate) fn shown_headers(&self) -> Vec<(String, String)> {
-        let text = |value: &http::HeaderValue| {
-            let hidden = value.is_sensitive();
-            if hidden { HIDDEN.to_owned() } else { String::from_utf8_lossy(value.as_bytes()).into_owned() }
-        };
-        self.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
+    pub(crate) fn shown_headers(&self) -> HeaderMap {
+        let mut headers = self.headers.clone();
+        for value in headers.values_mut().filter(|value| value.is_sensitive()) {
+            *value = hidden();
+        }
+        headers
     }
 }
 
@@ -78,9 +87,10 @@ impl Request {
 /// # Errors
 /// See [`Unsendable`].
 pub fn request(job: &Job, attempt: AttemptId, now: Timestamp) -> Result<Request, Unsendable> {
-    let rendered = render(&job.version, &job.trigger.url, &job.delivery, &job.content)?;
-    let headers = headers(&rendered, &job.trigger, &job.delivery, now)?;
-    let Rendered { method, url, payload, .. } = rendered;
-    let secrets = Secrets::of(&job.trigger);
-    Ok(Request { attempt, method, url, headers, payload, trigger: job.trigger.clone(), secrets })
+    let Fixed { url, head, secrets, .. } = job.trigger.fixed()?;
+    let rendered = render_to(&job.version, url, &job.delivery, &job.content)?;
+    let Rendered { method, url, payload, content_type } = rendered;
+    let headers = head.headers(content_type, job.delivery.id, now, &payload)?;
+    let (trigger, secrets) = (job.trigger.clone(), secrets.clone());
+    Ok(Request { attempt, method, url, headers, payload, trigger, secrets })
 }

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::content::Content;
 use crate::job::Job;
+use crate::ready::ReadyTrigger;
 use crate::schedule::Tries;
 
 static CDR: LazyLock<Arc<Cdr>> =
@@ -62,7 +63,7 @@ pub(crate) fn job(url: &str, keys: Value) -> Job {
 }
 
 pub(crate) fn job_of(trigger: Trigger, delivery: Delivery) -> Job {
-    let trigger = Arc::new(trigger);
+    let trigger = Arc::new(ReadyTrigger::new(delivery.owner, trigger));
     Job {
         delivery,
         version: trigger.clone(),

@@ -16,25 +16,51 @@ pub enum SignError {
     Secret,
 }
 
+/// Length of one signature and what joins it to the one before.
+const SIGNATURE_BYTES: usize = 48;
+
 /// Value of `webhook-signature`: one signature per secret, in their order, so that a receiver that knows
 /// either secret of a rotation accepts it.
 ///
 /// # Errors
 /// See [`SignError`].
 pub fn signature(secrets: &[Text], id: &str, now: Timestamp, payload: &[u8]) -> Result<String, SignError> {
-    let head = format!("{id}.{}.", now.seconds());
-    let mut signatures = String::with_capacity(secrets.len() * 48);
-    for secret in secrets {
-        let key = STANDARD.decode(secret.strip_prefix(PREFIX).unwrap_or(secret));
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &key.map_err(|_| SignError::Secret)?);
-        let mut signed = hmac::Context::with_key(&key);
-        signed.update(head.as_bytes());
-        signed.update(payload);
-        let joiner = if signatures.is_empty() { "v1," } else { " v1," };
-        signatures.push_str(joiner);
-        STANDARD.encode_string(signed.sign(), &mut signatures);
-    }
+    let mut signatures = String::new();
+    Keys::of(secrets)?.sign(&format!("{id}.{}.", now.seconds()), payload, &mut signatures);
     Ok(signatures)
+}
+
+/// The keys of a trigger's secrets: each is taken apart and hashed once, and not for every request.
+pub(crate) struct Keys(Vec<hmac::Key>);
+
+impl Keys {
+    pub(crate) fn of(secrets: &[Text]) -> Result<Self, SignError> {
+        let key = |secret: &Text| {
+            let key = STANDARD.decode(secret.strip_prefix(PREFIX).unwrap_or(secret));
+            key.map(|key| hmac::Key::new(hmac::HMAC_SHA256, &key)).map_err(|_| SignError::Secret)
+        };
+        secrets.iter().map(key).collect::<Result<_, _>>().map(Self)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Room for their signatures.
+    pub(crate) fn room(&self) -> usize {
+        self.0.len() * SIGNATURE_BYTES
+    }
+
+    /// Puts the signatures of `<id>.<seconds>.<payload>` behind a text; `head` is what is before the payload.
+    pub(crate) fn sign(&self, head: &str, payload: &[u8], signatures: &mut String) {
+        for (at, key) in self.0.iter().enumerate() {
+            let mut signed = hmac::Context::with_key(key);
+            signed.update(head.as_bytes());
+            signed.update(payload);
+            signatures.push_str(if at == 0 { "v1," } else { " v1," });
+            STANDARD.encode_string(signed.sign(), signatures);
+        }
+    }
 }
 
 #[cfg(test)]

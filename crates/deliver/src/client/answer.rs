@@ -1,5 +1,6 @@
 //! An answer as it comes in, and what the log keeps of it.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 
 use http::header::{LOCATION, SET_COOKIE};
@@ -64,7 +65,10 @@ impl Received {
     /// As the log keeps it: no secret of the request is in it, even if the receiver echoes them.
     pub(super) fn into_answer(self, request: &Request) -> Option<Answer> {
         let head = self.head?;
-        let hide = |text: String| request.secrets.hide(&text).into_owned();
+        let hide = |text: String| match request.secrets.hide(&text) {
+            Cow::Borrowed(_) => text,
+            Cow::Owned(hidden) => hidden,
+        };
         let body_cut = self.read > self.kept.len();
         let kept = if body_cut { whole_characters(&self.kept) } else { &self.kept };
         let body = hide(String::from_utf8_lossy(kept).into_owned());

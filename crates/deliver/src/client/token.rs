@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::RETRY_AFTER;
-use ringpost_model::Trigger;
 use tokio::time::timeout;
 use url::Url;
 
@@ -14,6 +13,7 @@ use crate::classify::asked_pause;
 use crate::exchange::{Failure, FailureKind, Phase};
 use crate::masked::Secrets;
 use crate::oauth::{ANSWER_BYTES, Grant, Granted, NotGranted, Style, read, wants_other_style};
+use crate::ready::ReadyTrigger;
 use crate::trace::Trace;
 
 /// All that is needed to ask: it outlives the delivery that began it, since others wait too.
@@ -22,7 +22,7 @@ pub(super) struct Asking {
     pub(super) http: reqwest::Client,
     pub(super) clock: Clock,
     /// Whose `auth` it is.
-    pub(super) trigger: Arc<Trigger>,
+    pub(super) trigger: Arc<ReadyTrigger>,
     pub(super) secrets: Secrets,
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::render::render;
+use crate::render::{Rendered, render};
 use crate::samples;
 
 const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
@@ -11,7 +11,8 @@ const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 fn made(url: &str, keys: Value) -> Result<(Rendered, HeaderMap), HeaderError> {
     let (trigger, delivery) = (samples::trigger(url, keys), samples::delivery());
     let rendered = render(&trigger, url, &delivery, &samples::cdr().into()).unwrap();
-    let made = headers(&rendered, &trigger, &delivery, samples::now())?;
+    let head = Head::of(delivery.owner, &trigger)?;
+    let made = head.headers(rendered.content_type, delivery.id, samples::now(), &rendered.payload)?;
     Ok((rendered, made))
 }
 
@@ -64,7 +65,8 @@ fn a_standard_webhooks_library_verifies_what_is_received() {
         let url = "https://h.example/in?theirs=1";
         let (trigger, delivery) = (samples::trigger(url, keys), samples::delivery());
         let rendered = render(&trigger, url, &delivery, &samples::cdr().into()).unwrap();
-        let headers = headers(&rendered, &trigger, &delivery, now).unwrap();
+        let head = Head::of(delivery.owner, &trigger).unwrap();
+        let headers = head.headers(rendered.content_type, delivery.id, now, &rendered.payload).unwrap();
         // Of a GET the part of the query that we appended is what is signed.
         let received = match rendered.method {
             ringpost_model::Method::Get => {

@@ -138,16 +138,17 @@ impl Core {
         }
     }
 
-    /// Takes a job in, or says why not. `key` is asked for only where the lane is new.
-    pub(super) fn submit(&mut self, now: Instant, key: LaneKey, job: Arc<Job>) -> Result<Effects, No> {
-        let id = key.id();
+    /// Takes a job in, or says why not.
+    pub(super) fn submit(&mut self, now: Instant, job: Arc<Job>) -> Result<Effects, No> {
+        let LaneKey { origin, id, .. } = job.trigger.lane();
+        let id = *id;
         self.may_enter(now, id, &job)?;
         self.jobs += 1;
         let lane = match self.lanes.entry(id) {
             std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
             std::collections::btree_map::Entry::Vacant(entry) => {
-                let known = self.origins.get_key_value(&key.origin).map(|(origin, _)| origin.clone());
-                let origin = known.unwrap_or_else(|| Arc::new(key.origin));
+                let known = self.origins.get_key_value(origin).map(|(origin, _)| origin.clone());
+                let origin = known.unwrap_or_else(|| Arc::new(origin.clone()));
                 self.origins.entry(origin.clone()).or_default().lanes += 1;
                 entry.insert(Lane::new(origin, self.config.shared_rates))
             }

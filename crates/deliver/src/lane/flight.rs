@@ -50,10 +50,10 @@ impl Inner {
     }
 
     async fn exchange(&self, lane: LaneId, job: &Arc<Job>) -> (Exchange, bool) {
-        let attempt = new_attempt((self.clock)());
+        let now = (self.clock)();
+        let attempt = new_attempt(now);
         // Never waited for: requests whose starts a rate has spaced would begin together once reports are taken again.
         _ = self.reports.try_send(Report::Started { job: job.clone(), lane, attempt });
-        let now = (self.clock)();
         let request = match request(job, attempt, now) {
             Ok(request) => request,
             Err(error) => return (Exchange::unsendable(job, attempt, now, &error), false),

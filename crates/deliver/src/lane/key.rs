@@ -35,7 +35,7 @@ pub struct LaneKey {
     pub origin: Origin,
     /// Which one there. May be a secret.
     path: Box<str>,
-    id: LaneId,
+    pub(super) id: LaneId,
 }
 
 /// The path is not shown.

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::classify::Class;
+use crate::ready::ReadyTrigger;
 use crate::samples;
 use crate::schedule::Tries;
 
@@ -51,7 +52,8 @@ async fn what_cannot_be_sent_fails_at_once_and_sends_nothing() {
     let (lanes, mut reports) = world.lanes(Config::default());
     let mut job = call("/a", 1, json!({ "headers": { "X-Key": "s3cret\n" } }));
     lanes.submit(job.clone()).unwrap();
-    job.trigger = Arc::new(samples::trigger("no url s3cret", json!({})));
+    job.trigger =
+        Arc::new(ReadyTrigger::new(job.delivery.owner, samples::trigger("no url s3cret", json!({}))));
     job.delivery = samples::delivery_of(2);
     lanes.submit(job).unwrap();
     for (expected, url) in [
@@ -65,7 +67,7 @@ async fn what_cannot_be_sent_fails_at_once_and_sends_nothing() {
         let Some(Report::Finished(finished)) = reports.recv().await else { panic!("it ends") };
         assert_eq!((finished.outcome.class.name(), finished.next), ("unsendable", Next::Failed));
         assert_eq!(finished.exchange.failure.as_ref().unwrap().text, expected);
-        assert_eq!(finished.exchange.url, url);
+        assert_eq!(&*finished.exchange.url, url);
         assert!(!format!("{finished:?}").contains("s3cret"));
     }
     assert!(world.got.lock().unwrap().is_empty());
@@ -175,10 +177,10 @@ async fn a_rate_spaces_the_requests_of_all_triggers_of_the_lane() {
     for session in 0..6 {
         let limit = if session % 2 == 0 { json!({ "rateLimit": 10 }) } else { json!({ "rateLimit": 1000 }) };
         let mut job = call("/a", session, limit);
-        let mut trigger = (*job.trigger).clone();
+        let mut trigger = (**job.trigger).clone();
         trigger.id = TriggerId(Uuid::from_u128(session % 2));
         job.delivery.trigger = trigger.id;
-        job.trigger = Arc::new(trigger);
+        job.trigger = Arc::new(ReadyTrigger::new(job.delivery.owner, trigger));
         lanes.submit(job).unwrap();
     }
     take(&world, &mut reports, SECOND).await;

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use ringpost_bus::{Commit, Event, Offset, Partition, Position, Worker};
-use ringpost_deliver::{Job, LaneKey, Lanes, Limits, Report};
+use ringpost_deliver::{Job, Lanes, Limits, Report};
 use ringpost_model::{DeliveryId, EventName, LaneId, Timestamp, TriggerId};
 use ringpost_store::{LaneLedger, Store};
 use tokio::sync::mpsc;
@@ -345,7 +345,7 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
         }
         let now = (self.clock)();
         for job in left {
-            let lane = LaneKey::of(job.delivery.owner, &job.trigger.url).id();
+            let lane = job.trigger.lane().id();
             state.pending.owe(report::debt(&job, lane, now, "the process was stopped"));
             state.forget(job.delivery.id);
         }

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use ringpost_deliver::shown_text;
+use ringpost_deliver::{ReadyTrigger, shown_text};
 use ringpost_model::{Delivery, EventName, Notice, NoticeId, TenantId, TenantKey, Text, Timestamp, Trigger};
 
 use crate::trigger_cache::Applicable;
@@ -113,7 +113,7 @@ fn short(reason: &str) -> Text {
 }
 
 /// The deliveries of a notice, to the triggers of its tenant and of those above it that listen.
-pub(crate) fn fire(notice: &Notice, applicable: &Applicable) -> Vec<(Delivery, Arc<Trigger>)> {
+pub(crate) fn fire(notice: &Notice, applicable: &Applicable) -> Vec<(Delivery, Arc<ReadyTrigger>)> {
     let repeats = matches!(notice.event, EventName::TriggerFailing | EventName::TriggerRecovered);
     if repeats && applicable.is_told_of_notices(notice.trigger_id) {
         return Vec::new();

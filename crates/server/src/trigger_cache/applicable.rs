@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use ringpost_model::{Cdr, EventName, TenantId, Trigger, TriggerId};
+use ringpost_deliver::ReadyTrigger;
+use ringpost_model::{Cdr, EventName, TenantId, TriggerId};
 
 use super::owned::{Indexed, Owned};
 
@@ -14,7 +15,7 @@ pub(crate) struct Firing {
     /// Version of the trigger.
     pub(crate) version: u64,
     /// The trigger. It is enabled; it may be paused.
-    pub(crate) trigger: Arc<Trigger>,
+    pub(crate) trigger: Arc<ReadyTrigger>,
 }
 
 /// What was looked up for one tenant. It stays as it is, also when the configuration changes.

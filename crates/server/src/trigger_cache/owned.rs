@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ringpost_deliver::ReadyTrigger;
 use ringpost_model::{Cdr, EventName, TenantId, TenantKey};
 use ringpost_numbers::Region;
 use ringpost_store::StoredTrigger;
@@ -43,7 +44,7 @@ impl Owned {
             if !trigger.enabled {
                 continue;
             }
-            let firing = Firing { owner: id, version, trigger: Arc::new(trigger) };
+            let firing = Firing { owner: id, version, trigger: Arc::new(ReadyTrigger::new(id, trigger)) };
             if firing.trigger.event.is_notice() {
                 owned.listening.push(firing);
                 continue;

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::*;
+use crate::ready::ReadyTrigger;
 use crate::samples;
 
 mod random;
@@ -37,8 +38,7 @@ fn job(url: &str, trigger: u128, session: u128, rev: u32, keys: Value) -> Arc<Jo
 impl Bench {
     /// Submits; gives the sessions that start.
     fn submit(&mut self, job: &Arc<Job>) -> Result<Vec<u128>, No> {
-        let key = LaneKey::of(job.delivery.owner, &job.trigger.url);
-        self.core.submit(self.now, key, job.clone()).map(|effects| sessions(&effects))
+        self.core.submit(self.now, job.clone()).map(|effects| sessions(&effects))
     }
 
     fn call(&mut self, url: &str, session: u128) -> Result<Vec<u128>, No> {
@@ -59,7 +59,7 @@ impl Bench {
     }
 
     fn finish_job(&mut self, job: &Arc<Job>, pause: Option<Duration>) -> Effects {
-        let id = LaneKey::of(job.delivery.owner, &job.trigger.url).id();
+        let id = job.trigger.lane().id();
         self.core.finished(self.now, id, job, pause)
     }
 }
@@ -200,6 +200,7 @@ fn another_tenants_lane_to_the_same_url_is_not_paused() {
     let mut bench = bench(config());
     let mut other = (*job(A, 2, 2, 1, json!({}))).clone();
     other.delivery.owner = TenantId(Uuid::from_u128(99));
+    other.trigger = Arc::new(ReadyTrigger::new(other.delivery.owner, (**other.trigger).clone()));
     bench.call(A, 1).unwrap();
     bench.finish(A, 1, Some(SECOND * 60));
     assert_eq!(bench.submit(&Arc::new(other)), Ok(vec![2]));

@@ -4,9 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use anyhow::Context;
-use ringpost_model::{
-    Cdr, Delivery, DeliveryId, Envelope, Revisions, TenantId, TenantKey, Text, Timestamp, Trigger,
-};
+use ringpost_deliver::ReadyTrigger;
+use ringpost_model::{Cdr, Delivery, DeliveryId, Envelope, Revisions, TenantId, TenantKey, Text, Timestamp};
 use ringpost_store::{Ledger, Store};
 
 use crate::metrics::Metrics;
@@ -16,7 +15,7 @@ use crate::trigger_cache::{Applicable, Firing, TriggerCache, TriggerSource};
 #[derive(Debug, Clone)]
 pub(super) struct Shot {
     pub(super) delivery: Delivery,
-    pub(super) trigger: Arc<Trigger>,
+    pub(super) trigger: Arc<ReadyTrigger>,
     pub(super) cdr: Arc<Cdr>,
     /// When the record was emitted.
     pub(super) emitted: Timestamp,
@@ -107,7 +106,7 @@ impl<S: Ledger, T: TriggerSource> Fire<S, T> {
         matching: &[Firing],
         (envelope, tenant): (&Envelope, TenantId),
         is_under_way: &(dyn Fn(DeliveryId) -> bool + Sync),
-    ) -> anyhow::Result<Vec<(Delivery, Arc<Trigger>)>> {
+    ) -> anyhow::Result<Vec<(Delivery, Arc<ReadyTrigger>)>> {
         let matches = |firing: &Firing| matching.iter().any(|other| other.trigger.id == firing.trigger.id);
         let mut found = Vec::new();
         // One that does not fire in this environment has had no earlier revision either.
@@ -148,7 +147,7 @@ fn delivery(
     envelope: &Envelope,
     tenant_id: TenantId,
     matches: bool,
-) -> (Delivery, Arc<Trigger>) {
+) -> (Delivery, Arc<ReadyTrigger>) {
     let trigger = &firing.trigger;
     let delivery = Delivery {
         id: DeliveryId::of_record(trigger.id, envelope.session, envelope.rev),

@@ -133,7 +133,7 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
                     probe: false,
                     last: false,
                 };
-                let lane = LaneKey::of(job.delivery.owner, &job.trigger.url).id();
+                let lane = job.trigger.lane().id();
                 let debt = report::debt(&job, lane, now, "a notice");
                 self.owe(state, &job, debt, now).await;
             }

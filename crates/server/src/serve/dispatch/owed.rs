@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringpost_bus::Worker;
-use ringpost_deliver::{Content, Job, Tries};
-use ringpost_model::{Envelope, Timestamp};
+use ringpost_deliver::{Content, Job, ReadyTrigger, Tries};
+use ringpost_model::{Envelope, Timestamp, Trigger};
 use ringpost_store::{Debt, Ended, Ending, LaneDue, LaneLedger, Prepared};
 use tokio::time::Instant;
 use tracing::warn;
@@ -158,10 +158,11 @@ fn job(debt: &Debt, prepared: Prepared, now: Timestamp, kind: Kind) -> Result<Jo
     };
     let version = prepared.version.ok_or((Ending::Failed, "the version of its trigger is no longer kept"))?;
     let content = content(prepared.content).map_err(|reason| (Ending::Failed, reason))?;
+    let ready = |trigger: &Trigger| Arc::new(ReadyTrigger::new(debt.delivery.owner, trigger.clone()));
     Ok(Job {
         delivery: debt.delivery.clone(),
-        version: Arc::new(version.trigger.clone()),
-        trigger: Arc::new(current.trigger.clone()),
+        version: ready(&version.trigger),
+        trigger: ready(&current.trigger),
         content,
         attempt: debt.attempts + 1,
         tries: Tries { used: debt.tries, first: debt.first_try },

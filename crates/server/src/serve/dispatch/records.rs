@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use ringpost_bus::{Batch, Event, Message, Worker};
-use ringpost_deliver::{Content, Job, LaneKey, Tries};
+use ringpost_deliver::{Content, Job, Tries};
 use ringpost_model::{Delivery, DeliveryId, Dialect, Envelope, Revisions, Timestamp};
 use ringpost_store::{LaneLedger, NewSession};
 use tracing::warn;
@@ -165,7 +165,7 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
             last: false,
         };
         if let Some(why) = why_owed {
-            let lane = LaneKey::of(job.delivery.owner, &job.trigger.url).id();
+            let lane = job.trigger.lane().id();
             let debt = report::debt(&job, lane, queued, why);
             self.owe(state, &job, debt, queued).await;
             state.pending.settle(place);

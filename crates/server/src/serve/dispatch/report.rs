@@ -76,7 +76,10 @@ fn wire(exchange: &Exchange) -> store::Exchange {
     let answer = exchange.answer.as_ref();
     store::Exchange {
         request_line: exchange.request_line().into(),
-        request_headers: exchange.request_headers.clone(),
+        request_headers: exchange
+            .shown_headers()
+            .map(|(name, value)| (name.to_owned(), value.into_owned()))
+            .collect(),
         request_body: exchange.request_body.to_vec(),
         response_headers: answer.map(|answer| answer.headers.clone()).unwrap_or_default(),
         response_body: answer.map(|answer| answer.body.clone().into_bytes()).unwrap_or_default(),

@@ -104,8 +104,7 @@ impl Run {
         let mut job = Arc::unwrap_or_clone(job(url, 1, session, rev, keys));
         job.owed = self.draw.is_one_in(2);
         (job.probe, job.last) = (self.draw.is_one_in(8), self.draw.is_one_in(8));
-        let key = LaneKey::of(job.delivery.owner, url);
-        let effects = self.bench.core.submit(self.bench.now, key, Arc::new(job));
+        let effects = self.bench.core.submit(self.bench.now, Arc::new(job));
         self.taken += usize::from(effects.is_ok());
         effects.unwrap_or_default()
     }
@@ -127,8 +126,7 @@ impl Run {
         let (mut strands, mut probes) = (BTreeSet::new(), BTreeSet::new());
         for Start { lane, job } in &self.in_flight {
             *lanes.entry(*lane).or_insert(0) += 1;
-            let key = LaneKey::of(job.delivery.owner, &job.trigger.url);
-            *origins.entry(key.origin).or_insert(0) += 1;
+            *origins.entry(job.trigger.lane().origin.clone()).or_insert(0) += 1;
             assert!(strands.insert(strand(job)), "step {step}: two of one strand");
             assert!(!job.probe || probes.insert(*lane), "step {step}: two probes of a lane");
         }
