@@ -25,6 +25,7 @@ use crate::trace::Trace;
 mod answer;
 mod failure;
 mod identities;
+mod pool;
 mod token;
 mod wire;
 
@@ -96,9 +97,9 @@ pub enum ClientError {
     /// TLS cannot be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// reqwest refuses its settings.
-    #[error("set up the HTTP client")]
-    Http(#[source] reqwest::Error),
+    /// The proxy's address makes no URL; none is known that does not.
+    #[error("set up the proxy")]
+    Proxy(#[source] http::uri::InvalidUri),
 }
 
 /// The client; a clone is the same client.
@@ -224,12 +225,12 @@ impl Inner {
 
     async fn once(&self, request: &Request, trace: &Trace, received: &mut Received) -> Result<(), Failure> {
         let http = self.identities.of(&request.trigger.auth)?;
-        let outgoing = Outgoing {
-            method: method(request.method),
-            url: (*request.url).clone(),
-            headers: request.headers.clone(),
-            body: request.body(),
-        };
+        let uri = request.uri().ok_or_else(|| Failure {
+            kind: FailureKind::Unsendable,
+            text: "send to the URL: HTTP cannot carry it".to_owned(),
+        })?;
+        let (method, body) = (method(request.method), request.body().unwrap_or_default());
+        let outgoing = Outgoing { method, uri: &uri, headers: &request.headers, body };
         let mut response = self.wire.head(&http, outgoing, trace).await?;
         received.head(&response);
         while received.read() < self.read_body_bytes {
@@ -240,11 +241,11 @@ impl Inner {
     }
 }
 
-fn method(method: Method) -> reqwest::Method {
+fn method(method: Method) -> http::Method {
     match method {
-        Method::Get => reqwest::Method::GET,
-        Method::Post => reqwest::Method::POST,
-        Method::Put => reqwest::Method::PUT,
+        Method::Get => http::Method::GET,
+        Method::Post => http::Method::POST,
+        Method::Put => http::Method::PUT,
     }
 }
 

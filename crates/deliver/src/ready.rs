@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
+use http::Uri;
 use ringpost_model::{TenantId, Trigger};
 use url::Url;
 
@@ -25,6 +26,8 @@ pub struct ReadyTrigger {
 pub(crate) struct Fixed {
     /// Where it goes: no user info, no fragment.
     pub(crate) url: Arc<Url>,
+    /// The same as HTTP carries it.
+    pub(crate) uri: Option<Uri>,
     /// The same, as it may be shown.
     pub(crate) shown: Arc<str>,
     pub(crate) head: Head,
@@ -56,7 +59,8 @@ impl ReadyTrigger {
         let head = Head::of(self.owner, &self.trigger)?;
         let shown = shown(&url).into();
         let secrets = Secrets::of(&self.trigger);
-        Ok(self.fixed.get_or_init(|| Fixed { url: Arc::new(url), shown, head, secrets }))
+        let uri = url.as_str().parse().ok();
+        Ok(self.fixed.get_or_init(|| Fixed { url: Arc::new(url), uri, shown, head, secrets }))
     }
 }
 

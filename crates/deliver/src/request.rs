@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, Uri};
 use ringpost_model::{AttemptId, Method, Timestamp};
 use url::Url;
 
@@ -68,6 +68,14 @@ impl Request {
         match self.trigger.fixed() {
             Ok(fixed) if Arc::ptr_eq(&fixed.url, &self.url) => fixed.shown.clone(),
             _ => shown(&self.url).into(),
+        }
+    }
+
+    /// The URL as HTTP carries it; none where it cannot, which no checked URL is.
+    pub(crate) fn uri(&self) -> Option<Uri> {
+        match self.trigger.fixed() {
+            Ok(fixed) if Arc::ptr_eq(&fixed.url, &self.url) => fixed.uri.clone(),
+            _ => self.url.as_str().parse().ok(),
         }
     }
 

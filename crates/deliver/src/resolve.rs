@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
@@ -14,7 +15,9 @@ use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{LookupIpStrategy, NameServerConfig, ResolverConfig};
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hyper_util::client::legacy::connect::dns::Name;
 use tokio::sync::Semaphore;
+use tower::Service;
 
 use crate::address::{AddressRules, RefusedAddress};
 
@@ -142,20 +145,40 @@ async fn look_up(lookup: Arc<dyn Lookup>, pool: Arc<Semaphore>, name: String) ->
     }
 }
 
-/// How reqwest asks for the addresses of a new connection.
-pub(crate) struct ReqwestResolver(pub(crate) Arc<Resolver>);
+/// How the HTTP client asks for the addresses of a new connection.
+#[derive(Clone)]
+pub(crate) struct Names(pub(crate) Arc<Resolver>);
 
-impl reqwest::dns::Resolve for ReqwestResolver {
-    fn resolve(&self, name: reqwest::dns::Name) -> reqwest::dns::Resolving {
-        let addresses = self.0.addresses(name.as_str());
+impl Service<Name> for Names {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = ResolveError;
+    type Future = BoxFuture<'static, Result<Self::Response, ResolveError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ResolveError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        let found = noted(self.0.addresses(name.as_str()));
         Box::pin(async move {
-            let trace = crate::trace::resolving();
-            let addresses = addresses.await?;
-            trace.resolved(&addresses);
-            let sockets: Vec<SocketAddr> = addresses.iter().map(|ip| SocketAddr::new(*ip, 0)).collect();
-            Ok(Box::new(sockets.into_iter()) as reqwest::dns::Addrs)
+            let sockets: Vec<SocketAddr> = found.await?.iter().map(|ip| SocketAddr::new(*ip, 0)).collect();
+            Ok(sockets.into_iter())
         })
     }
+}
+
+/// The first checked address of a host, for who connects to no more than one.
+pub(crate) async fn first_address(resolver: &Resolver, host: &str) -> Result<IpAddr, ResolveError> {
+    let addresses = noted(resolver.addresses(host)).await?;
+    addresses.first().copied().ok_or_else(|| ResolveError::Empty(host.to_owned()))
+}
+
+/// A look-up that the exchange's trace knows of.
+async fn noted(found: Flight) -> Answer {
+    let trace = crate::trace::resolving();
+    let addresses = found.await?;
+    trace.resolved(&addresses);
+    Ok(addresses)
 }
 
 #[cfg(test)]

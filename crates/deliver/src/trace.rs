@@ -1,6 +1,6 @@
-//! How far an exchange has come: noted by the layers below reqwest, read when the deadline strikes.
+//! How far an exchange has come: noted by what makes connections, read when the deadline strikes.
 //!
-//! reqwest makes connections inside the future of the request that needs one, so a task-local reaches them.
+//! The HTTP client makes connections inside the future of the request that needs one, so a task-local reaches them.
 //! A connection that lost the race against one from the pool goes on in a task of its own and is no longer
 //! this request's: it finds no task-local and notes nothing.
 
@@ -17,7 +17,6 @@ use rustls::client::{
     ClientSessionMemoryCache, ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSessionValue,
 };
 use rustls::pki_types::ServerName;
-use tower::{Layer, Service};
 
 use crate::exchange::Phase;
 
@@ -98,46 +97,21 @@ pub(crate) fn resolving() -> Trace {
     trace
 }
 
-/// Notes when connecting begins and ends.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct ConnectLayer;
-
-impl<S> Layer<S> for ConnectLayer {
-    type Service = Connecting<S>;
-
-    fn layer(&self, inner: S) -> Connecting<S> {
-        Connecting(inner)
-    }
+/// Notes when connecting begins, and when it ends.
+pub(crate) fn connecting<T, E>(
+    future: impl Future<Output = Result<T, E>> + Send + 'static,
+) -> Connecting<T, E> {
+    let trace = current();
+    trace.reached(Phase::Connect);
+    Connecting { inner: Box::pin(future), trace }
 }
 
-#[derive(Debug, Clone)]
-pub(crate) struct Connecting<S>(S);
-
-impl<R, S: Service<R>> Service<R> for Connecting<S>
-where
-    S::Future: Send + 'static,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = ConnectFuture<S::Response, S::Error>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.0.poll_ready(cx)
-    }
-
-    fn call(&mut self, target: R) -> Self::Future {
-        let trace = current();
-        trace.reached(Phase::Connect);
-        ConnectFuture { inner: Box::pin(self.0.call(target)), trace }
-    }
-}
-
-pub(crate) struct ConnectFuture<T, E> {
+pub(crate) struct Connecting<T, E> {
     inner: Pin<Box<dyn Future<Output = Result<T, E>> + Send>>,
     trace: Trace,
 }
 
-impl<T, E> Future for ConnectFuture<T, E> {
+impl<T, E> Future for Connecting<T, E> {
     type Output = Result<T, E>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {

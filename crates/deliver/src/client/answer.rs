@@ -4,8 +4,10 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 
 use http::header::{LOCATION, SET_COOKIE};
+use hyper_util::client::legacy::connect::HttpInfo;
 use url::Url;
 
+use super::pool::Response;
 use crate::exchange::{Answer, KEPT_BODY_BYTES};
 use crate::masked::{HIDDEN, shown};
 use crate::request::Request;
@@ -25,7 +27,7 @@ struct Head {
 }
 
 impl Received {
-    pub(super) fn head(&mut self, response: &reqwest::Response) {
+    pub(super) fn head(&mut self, response: &Response) {
         let headers = response.headers().iter().map(|(name, value)| {
             let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
             let value = match name {
@@ -39,8 +41,8 @@ impl Received {
             (name.as_str().to_owned(), value)
         });
         let headers = headers.collect();
-        self.head =
-            Some(Head { status: response.status().as_u16(), headers, address: response.remote_addr() });
+        let address = response.extensions().get::<HttpInfo>().map(HttpInfo::remote_addr);
+        self.head = Some(Head { status: response.status().as_u16(), headers, address });
     }
 
     pub(super) fn add(&mut self, chunk: &[u8]) {

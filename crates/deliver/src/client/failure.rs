@@ -32,21 +32,22 @@ fn doing(trace: &Trace) -> String {
     }
 }
 
-/// reqwest's error. `otherwise` is what it is when nothing below says better.
-pub(super) fn of(
-    error: reqwest::Error,
-    trace: &Trace,
-    deadline: Duration,
-    otherwise: FailureKind,
-) -> Failure {
-    let connecting = error.is_connect();
-    if connecting && error.is_timeout() {
+/// What failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    Connecting,
+    /// Sending, or waiting for the head of the answer.
+    Answering,
+    Body,
+}
+
+/// An error of the HTTP client.
+pub(super) fn of(error: &(dyn Error + 'static), stage: Stage, trace: &Trace, deadline: Duration) -> Failure {
+    let (connecting, chain) = (stage == Stage::Connecting, chain(error));
+    if connecting && chain.iter().any(|error| is_timeout(*error)) {
         // Its own limit for connecting is our deadline.
         return timed_out(trace, deadline);
     }
-    // The URL is the first thing that reqwest prints.
-    let error = error.without_url();
-    let chain = chain(&error);
     if let Some(resolve) = chain.iter().find_map(|error| error.downcast_ref::<ResolveError>()) {
         let kind = match resolve {
             ResolveError::Refused { .. } => FailureKind::RefusedAddress,
@@ -61,10 +62,25 @@ pub(super) fn of(
     let (kind, doing) = match trace.phase() {
         Phase::Tls if connecting => (FailureKind::Tls, "agree on TLS".to_owned()),
         _ if connecting => (FailureKind::Connect, format!("connect{}", trace.to_addresses())),
-        Phase::Body => (otherwise, "read the body of the answer".to_owned()),
-        _ => (otherwise, "get an answer".to_owned()),
+        _ if stage == Stage::Body => (FailureKind::BodyBroken, "read the body of the answer".to_owned()),
+        _ => (FailureKind::Broken, "get an answer".to_owned()),
     };
     Failure { kind, text: format!("{doing}: {deepest}") }
+}
+
+fn is_timeout(error: &(dyn Error + 'static)) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
+}
+
+/// A receiver by HTTP/2 says that it has done nothing with the request: it refuses the stream, or was about to
+/// close the connection (RFC 9113, 8.7).
+pub(super) fn was_not_looked_at(error: &(dyn Error + 'static)) -> bool {
+    let told = chain(error).into_iter().find_map(|error| error.downcast_ref::<h2::Error>());
+    told.is_some_and(|told| {
+        let goes = told.is_go_away() && told.reason() == Some(h2::Reason::NO_ERROR);
+        let refuses = told.is_reset() && told.reason() == Some(h2::Reason::REFUSED_STREAM);
+        told.is_remote() && (goes || refuses)
+    })
 }
 
 /// As the log keeps it: without a secret, and with what we know of our part in it.

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Method;
 use http::header::RETRY_AFTER;
 use tokio::time::timeout;
 use url::Url;
 
+use super::pool::Http;
 use super::wire::{Outgoing, Wire};
 use super::{Clock, failure};
 use crate::classify::asked_pause;
@@ -19,7 +21,7 @@ use crate::trace::Trace;
 /// All that is needed to ask: it outlives the delivery that began it, since others wait too.
 pub(super) struct Asking {
     pub(super) wire: Wire,
-    pub(super) http: reqwest::Client,
+    pub(super) http: Http,
     pub(super) clock: Clock,
     /// Whose `auth` it is.
     pub(super) trigger: Arc<ReadyTrigger>,
@@ -68,13 +70,15 @@ impl Asking {
         };
         let grant = Grant::of(&self.trigger.auth).ok_or_else(|| unsendable("no grant is configured"))?;
         let url = Url::parse(grant.token_url).map_err(|error| unsendable(&error.to_string()))?;
-        let (headers, body) = (grant.headers(style), Some(grant.body(style).into()));
-        let outgoing = Outgoing { method: reqwest::Method::POST, url, headers, body };
+        self.wire.check(&url).map_err(of_token)?;
+        let uri = url.as_str().parse().map_err(|_| unsendable("HTTP cannot carry its URL"))?;
+        let (headers, body) = (grant.headers(style), grant.body(style).into());
+        let outgoing = Outgoing { method: Method::POST, uri: &uri, headers: &headers, body };
         trace.reached(Phase::Answer);
         self.answer(outgoing, trace).await.map_err(of_token)
     }
 
-    async fn answer(&self, outgoing: Outgoing, trace: &Trace) -> Result<Answered, Failure> {
+    async fn answer(&self, outgoing: Outgoing<'_>, trace: &Trace) -> Result<Answered, Failure> {
         let mut response = self.wire.head(&self.http, outgoing, trace).await?;
         let status = response.status().as_u16();
         let asked = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());

@@ -5,20 +5,36 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, Method, Uri};
+use http_body_util::{BodyExt, Full};
 use url::{Host, Url};
 
-use super::failure;
+use super::failure::{self, Stage};
+use super::pool::{Http, Response};
 use crate::exchange::{Failure, FailureKind, Phase};
 use crate::resolve::Resolver;
 use crate::trace::Trace;
 
+/// A request that a receiver by HTTP/2 has refused to look at is sent so often again, within its deadline.
+const SENT_AGAIN: usize = 2;
+
 /// What goes out.
-pub(super) struct Outgoing {
-    pub(super) method: reqwest::Method,
-    pub(super) url: Url,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Option<Bytes>,
+pub(super) struct Outgoing<'a> {
+    pub(super) method: Method,
+    pub(super) uri: &'a Uri,
+    pub(super) headers: &'a HeaderMap,
+    /// Empty = none.
+    pub(super) body: Bytes,
+}
+
+impl Outgoing<'_> {
+    fn request(&self) -> http::Request<Full<Bytes>> {
+        let mut request = http::Request::new(Full::new(self.body.clone()));
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = self.headers.clone();
+        request
+    }
 }
 
 /// Sends; a clone is the same.
@@ -47,32 +63,42 @@ impl Wire {
         checked.map_err(|error| Failure { kind: FailureKind::RefusedAddress, text: error.to_string() })
     }
 
-    /// Checks, sends, and waits for the head of the answer.
+    /// Sends what was checked, and waits for the head of the answer.
     pub(super) async fn head(
         &self,
-        http: &reqwest::Client,
-        outgoing: Outgoing,
+        http: &Http,
+        outgoing: Outgoing<'_>,
         trace: &Trace,
-    ) -> Result<reqwest::Response, Failure> {
-        self.check(&outgoing.url)?;
-        let Outgoing { method, url, headers, body } = outgoing;
-        let mut sending = http.request(method, url);
-        if let Some(body) = body {
-            sending = sending.body(body);
+    ) -> Result<Response, Failure> {
+        let mut again = SENT_AGAIN;
+        loop {
+            match http.request(outgoing.request()).await {
+                Ok(response) => {
+                    trace.reached(Phase::Body);
+                    return Ok(response);
+                }
+                Err(error) if again > 0 && failure::was_not_looked_at(&error) => again -= 1,
+                Err(error) => {
+                    let stage = if error.is_connect() { Stage::Connecting } else { Stage::Answering };
+                    return Err(failure::of(&error, stage, trace, self.deadline));
+                }
+            }
         }
-        let sent = sending.headers(headers).send().await;
-        let response = sent.map_err(|error| failure::of(error, trace, self.deadline, FailureKind::Broken))?;
-        trace.reached(Phase::Body);
-        Ok(response)
     }
 
     /// The next piece of the body.
     pub(super) async fn chunk(
         &self,
-        response: &mut reqwest::Response,
+        response: &mut Response,
         trace: &Trace,
     ) -> Result<Option<Bytes>, Failure> {
-        let chunk = response.chunk().await;
-        chunk.map_err(|error| failure::of(error, trace, self.deadline, FailureKind::BodyBroken))
+        while let Some(frame) = response.body_mut().frame().await {
+            let frame = frame.map_err(|error| failure::of(&error, Stage::Body, trace, self.deadline))?;
+            // Trailers tell nothing that is kept.
+            if let Ok(chunk) = frame.into_data() {
+                return Ok(Some(chunk));
+            }
+        }
+        Ok(None)
     }
 }

@@ -143,7 +143,7 @@ async fn a_root_of_the_operator_is_trusted() {
 
 #[tokio::test]
 async fn http_2_is_spoken_where_the_receiver_offers_it() {
-    let receiver = Receiver::start_h2().await;
+    let receiver = Receiver::start_h2(0).await;
     let url = format!("https://crm.test:{}/in", receiver.address.port());
     let client = client(trusting(), here());
     for _ in 0..2 {
@@ -156,6 +156,18 @@ async fn http_2_is_spoken_where_the_receiver_offers_it() {
     }
     assert_eq!(receiver.requests(), [format!("POST {url}"), format!("POST {url}")]);
     assert_eq!(receiver.connections(), 1);
+}
+
+/// By the rules of HTTP/2 such a request may be sent again: it costs its receiver no try.
+#[tokio::test]
+async fn a_request_that_http_2_refuses_to_look_at_is_sent_again_and_not_for_ever() {
+    for (refused, sent, class) in [(2, 3, "success"), (9, 3, "broken")] {
+        let receiver = Receiver::start_h2(refused).await;
+        let url = format!("https://crm.test:{}/in", receiver.address.port());
+        let exchange = post(&client(trusting(), here()), &url).await;
+        assert_eq!(outcome(&exchange).class.name(), class, "{exchange:?}");
+        assert_eq!(receiver.requests().len(), sent);
+    }
 }
 
 #[tokio::test]

@@ -69,8 +69,8 @@ impl Receiver {
         Self::listen(act, Some(acceptor(&[], true))).await
     }
 
-    /// The same by HTTP/2, which answers everything with 200.
-    pub(super) async fn start_h2() -> Self {
+    /// The same by HTTP/2, which refuses to look at so many requests and answers all others with 200.
+    pub(super) async fn start_h2(refused: usize) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let receiver = Self { address: listener.local_addr().unwrap(), seen: Arc::default() };
         let (accepting, tls) = (receiver.clone(), acceptor(&[b"h2"], false));
@@ -78,17 +78,25 @@ impl Receiver {
             while let Ok((stream, _)) = listener.accept().await {
                 accepting.seen.lock().unwrap().connections += 1;
                 let stream = tls.accept(stream).await.unwrap();
-                tokio::spawn(accepting.clone().serve_h2(stream));
+                tokio::spawn(accepting.clone().serve_h2(stream, refused));
             }
         });
         receiver
     }
 
-    async fn serve_h2(self, stream: impl AsyncRead + AsyncWrite + Unpin) -> Result<(), h2::Error> {
+    async fn serve_h2(
+        self,
+        stream: impl AsyncRead + AsyncWrite + Unpin,
+        refused: usize,
+    ) -> Result<(), h2::Error> {
         let mut connection = h2::server::handshake(stream).await?;
         while let Some(request) = connection.accept().await {
             let (request, mut respond) = request?;
             self.seen.lock().unwrap().requests.push(format!("{} {}", request.method(), request.uri()));
+            if self.requests().len() <= refused {
+                respond.send_reset(h2::Reason::REFUSED_STREAM);
+                continue;
+            }
             let mut body = respond.send_response(http::Response::new(()), false)?;
             body.send_data("by h2".into(), true)?;
         }
