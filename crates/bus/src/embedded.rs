@@ -11,6 +11,7 @@ mod heads;
 mod job;
 mod journal;
 mod lag;
+mod patience;
 mod plan;
 mod recent;
 mod retention;

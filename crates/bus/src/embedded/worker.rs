@@ -14,6 +14,7 @@ use super::Shared;
 use super::chunk;
 use super::group::{Member, Shift};
 use super::job::{self, Job, Queue};
+use super::patience;
 
 /// See [`crate::Embedded`].
 pub struct EmbeddedWorker {
@@ -259,7 +260,7 @@ impl Worker for EmbeddedWorker {
         }
         let mut waited = false;
         // One for the whole call: what is appended to other topics meanwhile does not make it longer.
-        let patient = tokio::time::sleep(patience);
+        let patient = patience::wait(patience);
         tokio::pin!(patient);
         loop {
             // Marked as seen before looking, so that what comes while we look is not missed.

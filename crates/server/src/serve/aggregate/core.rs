@@ -27,8 +27,8 @@ use crate::topics::CDRS;
 const PATIENCE: Duration = Duration::from_millis(200);
 /// The same while a record waits for tables, which may be there any moment.
 const PATIENCE_FOR_TABLES: Duration = Duration::from_millis(20);
-/// The shortest wait: a due time that is now or past needs no spin.
-const SHORTEST_PATIENCE: Duration = Duration::from_millis(1);
+/// The wait where a due time is past, which needs no spin.
+const PAST_DUE: Duration = Duration::from_millis(1);
 /// Bytes of records that wait for their tenant's tables; beyond it nothing more is read.
 const HELD_BYTES: usize = 64 << 20;
 
@@ -107,8 +107,10 @@ impl Core {
         let longest = if is_held { PATIENCE_FOR_TABLES } else { PATIENCE };
         let next = self.partitions.values().filter_map(|owned| owned.machine.next_timeout()).min();
         let Some(next) = next else { return longest };
-        let left = u64::try_from(next.micros() - wall.micros()).unwrap_or(0);
-        Duration::from_micros(left).clamp(SHORTEST_PATIENCE, longest)
+        match u64::try_from(next.micros() - wall.micros()) {
+            Ok(left @ 1..) => Duration::from_micros(left).min(longest),
+            _ => PAST_DUE,
+        }
     }
 
     /// Lets go of records whose tables are there now. To be called before every commit: nothing overtakes what waits.
