@@ -22,9 +22,14 @@ pub(super) async fn wait(patience: Duration) {
     }
     let left = end.saturating_duration_since(Instant::now());
     if !left.is_zero() {
-        // It ends in time or the runtime is being stopped: nobody waits then.
-        _ = tokio::task::spawn_blocking(move || std::thread::sleep(left)).await;
+        // It ends in time, or the runtime is being stopped and nobody waits any more.
+        _ = tokio::task::spawn_blocking(move || nap(left)).await;
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the timer, finer than the runtime's")]
+fn nap(left: Duration) {
+    std::thread::sleep(left);
 }
 
 #[cfg(test)]
