@@ -321,6 +321,18 @@ fn every_spelling_of_a_table_tells_the_same() {
     }
 }
 
+/// As Asterisk's own JSON has them, unquoted.
+#[test]
+fn ids_and_numbers_that_come_as_json_numbers_are_kept_to_the_digit() {
+    let rows = br#"{"eventtype":"CHAN_START","eventtime":1773133200.123456,"num":1001,"exten":1002,"channame":"PJSIP/1001-1","uniqueid":1773133200.1,"linkedid":1773133200.1}
+{"eventtype":"CHAN_START","eventtime":1773133200.5,"num":1002,"exten":"s","channame":"PJSIP/1002-a","uniqueid":1773133200.10,"linkedid":1773133200.1,"eventextra":null}"#;
+    let decoded = read(Dialect::AsteriskCel, rows);
+    let legs: Vec<&str> = decoded.records.iter().map(|record| record.leg.as_str()).collect();
+    assert_eq!(legs, ["1773133200.1", "1773133200.10"]);
+    assert_eq!(decoded.records[0].stream_time().micros(), 1_773_133_200_123_456);
+    assert_eq!(&*decoded.records[1].fields.party.number, "1002");
+}
+
 #[test]
 fn a_local_time_is_in_the_zone_of_the_platform() {
     let mut source = source();

@@ -1,9 +1,11 @@
 //! Lines of a table: CSV with or without a line that names the columns, or JSON objects.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::Line;
 use crate::decoded::Notes;
@@ -116,20 +118,22 @@ impl Table {
     }
 
     fn read_json(&mut self, line: &str) -> Result<Line, Reason> {
-        let (fixed, line) = match text::replace_half_characters(line) {
-            Some((fixed, _)) => (fixed, None),
-            None => (String::new(), Some(line)),
-        };
-        let parsed: Value = serde_json::from_str(line.unwrap_or(&fixed))
-            .map_err(|error| Reason::NotJson(error.to_string()))?;
-        let Value::Object(entries) = parsed else { return Err(Reason::NotAnObject("a list")) };
+        let fixed = text::replace_half_characters(line);
+        let line = fixed.as_ref().map_or(line, |(fixed, _)| fixed);
+        // As written: 1773133200.1 and 1773133200.10 are two ids, also where they come as numbers.
+        let entries: BTreeMap<Cow<'_, str>, &RawValue> =
+            serde_json::from_str(line).map_err(|error| Reason::NotJson(error.to_string()))?;
         self.row.clear();
-        for (key, value) in &entries {
-            let Some(column) = self.columns.number(key) else { continue };
-            match value {
-                Value::Null => self.row.put(column, ""),
-                Value::String(text) => self.row.put(column, text),
-                other => self.row.put(column, &other.to_string()),
+        for (key, value) in entries {
+            let Some(column) = self.columns.number(&key) else { continue };
+            match value.get() {
+                "null" => self.row.put(column, ""),
+                quoted if quoted.starts_with('"') => {
+                    let text: Cow<'_, str> =
+                        serde_json::from_str(quoted).map_err(|error| Reason::NotJson(error.to_string()))?;
+                    self.row.put(column, &text);
+                }
+                other => self.row.put(column, other),
             }
         }
         Ok(Line::Row)

@@ -338,6 +338,34 @@ fn what_was_looked_at_and_not_stored_is_looked_at_again() {
     assert_eq!(bench.look(), "a1");
 }
 
+/// The line that names the columns stands at the begin of the file only.
+#[test]
+fn a_table_is_read_on_with_the_columns_it_began_with() {
+    let mut bench = Bench::new("cel.csv");
+    bench.watch.what.dialect = Dialect::AsteriskCel;
+    let access = ringpost_api::Access::default();
+    let (pbx, tenant) = ("ast1".parse().unwrap(), "acme".parse().unwrap());
+    let grant = access.grant_input(&pbx, Some(&tenant), Some(Dialect::AsteriskCel));
+    let mut legs = |bench: &mut Bench| {
+        let look = bench.watch.look(Timestamp::from_micros(bench.now));
+        bench.now += SECOND;
+        bench.take(&look);
+        let judged = look.pieces.iter().map(|new| crate::serve::sources::decode::judge(&access, &grant, new));
+        let judged: Vec<_> = judged.collect();
+        assert!(judged.iter().all(|delivered| delivered.dead_letters.is_empty()), "{judged:?}");
+        bench.watch.accept(look);
+        judged.iter().map(|delivered| delivered.records.len()).sum::<usize>()
+    };
+    bench.append(
+        "cel.csv",
+        "eventtime,uniqueid,eventtype,channame\n2026-03-10 09:00:00,1.1,CHAN_START,PJSIP/1-1\n",
+    );
+    assert_eq!(legs(&mut bench), 1);
+    bench.append("cel.csv", "2026-03-10 09:00:05,1.1,CHAN_END,PJSIP/1-1\n");
+    bench.restart();
+    assert_eq!(legs(&mut bench), 1);
+}
+
 /// What loggers and operators do, in any order: no line is lost, and one is read twice only where its file was copied.
 #[test]
 fn whatever_is_done_to_a_log_no_line_is_lost() {
