@@ -63,6 +63,18 @@ fn one_platform_can_be_told_alone() {
     assert!(records.lines().count() > 5, "{records}");
 }
 
+/// A table is read to its end by `aggregate`, whatever its shape: newest first with names, in the default order, JSON.
+#[test]
+fn tables_of_an_asterisk_come_out_as_expected() {
+    for (tenant, pbx) in [("acme", "k1"), ("initech", "us-east"), ("hooli", "main"), ("umbrella", "pune")] {
+        let of_pbx = ["--dialect", "asterisk-cel", "--pbx", pbx];
+        let simulate = [&["--calls", "600"][..], &of_pbx].concat();
+        let aggregate = [&of_pbx[..], &["--tenant", tenant]].concat();
+        let (code, report) = chain(&simulate, &aggregate, &[]);
+        assert_eq!(code, 0, "{pbx}: {report}");
+    }
+}
+
 #[test]
 fn mixed_documents_are_told_with_what_to_choose_from() {
     let (_, _, err) = ringpost(&["simulate", "--calls", "200", "--dialect", "freeswitch-cdr"], "");
