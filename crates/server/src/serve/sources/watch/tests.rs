@@ -346,7 +346,7 @@ fn a_table_is_read_on_with_the_columns_it_began_with() {
     let access = ringpost_api::Access::default();
     let (pbx, tenant) = ("ast1".parse().unwrap(), "acme".parse().unwrap());
     let grant = access.grant_input(&pbx, Some(&tenant), Some(Dialect::AsteriskCel));
-    let mut legs = |bench: &mut Bench| {
+    let legs = |bench: &mut Bench| {
         let look = bench.watch.look(Timestamp::from_micros(bench.now));
         bench.now += SECOND;
         bench.take(&look);
