@@ -11,7 +11,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::Value;
 
-use crate::harness::{COMPANY, Home, Kept, QUICK, eventually, lost_call, run, seed, session_of};
+use crate::harness::{COMPANY, Home, Kept, QUICK, eventually, lost_call, run, seed, session_of, token};
 
 const LINES: usize = 3_000;
 const KILLS: usize = 8;
@@ -90,7 +90,6 @@ async fn crashes_while_a_log_is_followed_and_rotated_lose_no_line_and_double_no_
         }
         serve.kill();
     }
-    may.send(LINES).expect("the writer goes on");
     let serve = home.serve().await;
     eventually("the last line to be written", async || writer.is_finished().then_some(())).await;
     writer.join().expect("the log was written");
@@ -189,5 +188,44 @@ async fn a_folder_of_documents_is_read_once_and_what_is_in_the_way_stops_nothing
     let metrics = serve.metrics().await;
     let legs = metrics.iter().filter(|(name, _)| name.starts_with("ringpost_source_legs_total"));
     assert_eq!(legs.map(|(_, legs)| legs).sum::<f64>(), 0.0, "they are done");
+    serve.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_is_sent_and_what_is_refused_of_it_is_told_with_its_place() {
+    let home = Home::new(QUICK);
+    home.apply(COMPANY);
+    let serve = home.serve().await;
+    let to = format!("http://{}", serve.intake);
+    let send = |file: &Path| {
+        let file = file.to_str().expect("temporary folders have plain names");
+        run(&["send", "--pbx", "k1", "--to", &to, "--token", &token("k1"), file])
+    };
+    // More than one request.
+    let legs: String = (0..6_000).map(|at| line(&format!("leg-{at}"))).collect();
+    let done =
+        send(&home.write("legs.log", &format!("{legs}nonsense\n{}", line("rival").replace("acme", "rival"))));
+    assert_eq!((done.code, done.stderr.as_str()), (Some(1), "6000 legs taken in, 2 elements refused\n"));
+    let path = home.path("legs.log");
+    let place = format!("{} line 6001, byte {}: not JSON", path.display(), legs.len());
+    assert!(done.stdout.starts_with(&place), "{}", done.stdout);
+    assert!(
+        done.stdout.contains("the leg is of tenant rival, pbx k1 may not speak for it"),
+        "{}",
+        done.stdout
+    );
+    // Again: it says nothing new.
+    let done = send(&home.write("legs.log", &legs));
+    assert_eq!((done.code, done.stderr.as_str()), (Some(0), "6000 legs taken in, 0 elements refused\n"));
+    serve
+        .until("every call once", |value| {
+            value("session_records_total{revision=\"first\"}") == 6_000.0
+                && value("session_live") == 0.0
+                && value("stage_lag_records{stage=\"aggregate\"}") == 0.0
+        })
+        .await;
+    let wrong = run(&["send", "--pbx", "k2", "--to", &to, "--token", "guess", path.to_str().expect("plain")]);
+    assert_eq!(wrong.code, Some(1));
+    assert!(wrong.stderr.contains("401: token missing or wrong"), "{}", wrong.stderr);
     serve.stop().await;
 }

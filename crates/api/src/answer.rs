@@ -16,6 +16,9 @@ pub(crate) struct Problem {
     status: StatusCode,
     title: &'static str,
     detail: String,
+    /// Elements refused, where it is about them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<usize>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     rejected: Vec<Told>,
     #[serde(skip)]
@@ -41,7 +44,7 @@ struct Accepted {
 
 impl Problem {
     fn new(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, title, detail: detail.into(), rejected: Vec::new(), header: None }
+        Self { status, title, detail: detail.into(), refused: None, rejected: Vec::new(), header: None }
     }
 
     pub(crate) fn no_token() -> Self {
@@ -93,6 +96,7 @@ impl Problem {
         };
         let detail = format!("{} refused; kept among the dead letters", dead_letters.len());
         let mut problem = Self::new(status, title, detail);
+        problem.refused = Some(dead_letters.len());
         problem.rejected = told(dead_letters);
         problem
     }

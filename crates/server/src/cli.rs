@@ -17,7 +17,7 @@ pub use outcome::{Failure, Outcome};
 
 use crate::commands::{
     aggregate, apply, backup, calls, check_config, compare, completions, dead_letters, doctor, enrich,
-    explain, import, log_level, mail_test, place, rate, restore, serve, simulate, sink, status, tables,
+    explain, import, log_level, mail_test, place, rate, restore, send, serve, simulate, sink, status, tables,
 };
 
 /// Raw call legs in, one true record per call, webhooks out
@@ -34,6 +34,8 @@ enum Command {
     Serve(serve::Serve),
     /// Turn files of call legs into one record per call
     Aggregate(aggregate::Aggregate),
+    /// Send files of call legs to a running server
+    Send(send::Send),
     /// Make calls up, as switches would tell them
     Simulate(simulate::Simulate),
     /// Compare records with the expected ones
@@ -92,6 +94,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, io: &mut Io<'_>) -> u8
         Command::Serve(args) => serve::run(args, io),
         Command::Aggregate(args) => aggregate::run(args, io),
         Command::Apply(args) => apply::run(args, io),
+        Command::Send(args) => send::run(args, io),
         Command::Simulate(args) => simulate::run(args, io),
         Command::Compare(args) => compare::run(args, io),
         Command::Calls(args) => calls::run(args, io),

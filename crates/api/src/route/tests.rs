@@ -178,7 +178,34 @@ async fn a_body_that_never_comes_holds_no_connection_for_ever() {
 #[tokio::test]
 async fn legs_that_cannot_be_made_durable_are_not_accepted() {
     let kept = Kept { is_full: true, ..Kept::default() };
+    let limits = Limits { body: 4096, time: Duration::from_secs(30) };
+    let request = with_token().body(Body::from(LEG)).unwrap();
+    let answer = router(access(), kept.clone(), limits).oneshot(request).await.unwrap();
+    assert_eq!(answer.headers()["retry-after"], "5", "the sender is told when to try again");
     let (status, body) = send(&kept, with_token(), LEG).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(body.contains("the disk is full"), "{body}");
+}
+
+/// A token in a path is a secret like any other: no answer repeats it, whatever is wrong.
+#[tokio::test]
+async fn no_answer_repeats_a_token_of_the_path() {
+    let kept = Kept { is_full: true, ..Kept::default() };
+    let asks = [("/ingest/k1/secret", LEG), ("/ingest/k1/secret", ""), ("/ingest/k1/secret", "nonsense")];
+    for (path, body) in asks {
+        let (_, answer) = send(&kept, post_to(path), body).await;
+        assert!(!answer.contains("secret"), "{answer}");
+    }
+    let (status, answer) = send(&kept, post_to("/ingest/k1/secreter"), LEG).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
+    assert!(!answer.contains("secreter"), "{answer}");
+}
+
+#[tokio::test]
+async fn how_many_were_refused_is_told_where_all_were() {
+    let kept = Kept::default();
+    let (status, body) = send(&kept, with_token(), "nonsense\nrubbish\n").await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    let answer: serde_json::Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((&answer["refused"], answer["rejected"].as_array().unwrap().len()), (&2.into(), 2));
 }

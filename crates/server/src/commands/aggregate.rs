@@ -1,6 +1,5 @@
 //! `ringpost aggregate`: legs from files in, one record per call out, with the very code that `serve` runs.
 
-mod input;
 mod rejects;
 mod summary;
 
@@ -18,9 +17,9 @@ use ringpost_ingest::{Decoded, Source};
 use ringpost_model::{Dialect, LegRecord, PbxKey, TenantKey, Timestamp};
 use ringpost_session::{Machine, Output};
 
+use super::input::{Chunk, Inputs, Reader};
 use super::offline;
 use crate::cli::{Failure, Io, Outcome};
-use input::{Chunk, Inputs, Reader};
 use rejects::Rejects;
 use summary::Summary;
 
