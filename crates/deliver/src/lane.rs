@@ -146,6 +146,13 @@ impl Lanes {
         self.0.core().room(Instant::now(), lane)
     }
 
+    /// How many jobs have gone back since the beginning. Each of them is told by one [`Report::Back`]: who has taken
+    /// fewer does not know yet of a job that is in no lane any more. The report comes without anything else having to
+    /// happen.
+    pub fn backs(&self) -> u64 {
+        self.0.core().backs()
+    }
+
     /// What was counted so far, and how much is in the lanes now.
     pub fn stats(&self) -> Stats {
         let core = self.0.core();

@@ -80,6 +80,8 @@ pub(super) struct Core {
     new_want: bool,
     jobs: usize,
     in_flight: usize,
+    /// Jobs that went back, since the beginning.
+    backs: u64,
     closed: bool,
 }
 
@@ -134,6 +136,7 @@ impl Core {
             new_want: false,
             jobs: 0,
             in_flight: 0,
+            backs: 0,
             closed: false,
         }
     }
@@ -269,6 +272,11 @@ impl Core {
     /// Whether a lane has come to wait for a share since this was last asked.
     pub(super) fn take_new_want(&mut self) -> bool {
         std::mem::take(&mut self.new_want)
+    }
+
+    /// How many jobs went back since the beginning.
+    pub(super) fn backs(&self) -> u64 {
+        self.backs
     }
 
     /// When [`Core::tick`] has something to do.

@@ -261,6 +261,25 @@ async fn draining_does_not_hang_when_nobody_takes_reports() {
     assert_eq!(jobs.len(), 5, "none of them was reported to its end");
 }
 
+/// Who waits for all of it before a newer revision is handed over has to know that there is more to come.
+#[tokio::test(start_paused = true)]
+async fn what_goes_back_is_counted_before_it_is_told_however_few_reports_have_room() {
+    let world = World::of(&[("/a", Does::Hang)]);
+    let config = Config { reports: 1, concurrency: 1, ..Config::default() };
+    let (lanes, mut reports) = world.lanes(config);
+    for session in 1..=4 {
+        lanes.submit(call("/a", session, json!({}))).unwrap();
+    }
+    sleep(MS * 1_500).await;
+    assert_eq!(lanes.backs(), 3, "they waited for longer than a second");
+    let mut taken = 0;
+    while taken < lanes.backs() {
+        let report = reports.recv().await.unwrap();
+        taken += u64::from(matches!(report, Report::Back { .. }));
+    }
+    assert_eq!(taken, 3);
+}
+
 #[test]
 fn nothing_of_a_job_or_of_lanes_tells_a_secret_when_printed() {
     let keys =

@@ -1,3 +1,5 @@
+//! Tables find what a list would find, before and after edits.
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Files as people have them, and as nobody meant them.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What tables fill in of a record, and what they leave alone.
+
 use chrono_tz::Tz;
 use proptest::prelude::*;
 use ringpost_model::{Contact, ContactField, Context, Directory, Fields, LegId, PbxKey, PriceList, Rating};

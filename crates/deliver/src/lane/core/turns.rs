@@ -42,6 +42,7 @@ impl Core {
             self.jobs -= 1;
             let superseded = self.superseded(&job);
             let next = self.leave_strand(now, &job);
+            self.backs += 1;
             effects.back.push(Back { lane: id, job, pause, superseded });
             if let Some(next) = next.filter(|next| *next != id) {
                 self.go_on(now, next, effects);

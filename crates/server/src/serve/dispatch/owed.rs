@@ -46,7 +46,15 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
     /// What came of earlier tries cannot be written before the stop.
     pub(super) async fn claim(&mut self, state: &mut State) -> anyhow::Result<()> {
         // What has ended is written first: what the store gives out hangs on it, above all the order of corrections.
-        while let Ok(report) = self.reports.try_recv() {
+        // What went back from a lane is known to nobody until it is told: a newer revision would overtake it.
+        loop {
+            while let Ok(report) = self.reports.try_recv() {
+                self.handle_report(state, report).await;
+            }
+            if state.backs >= self.lanes.backs() {
+                break;
+            }
+            let Some(report) = self.reports.recv().await else { break };
             self.handle_report(state, report).await;
         }
         self.flush(state).await?;

@@ -54,7 +54,10 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
                     state.owed.insert(job.delivery.id);
                 }
             }
-            Report::Back { job, lane, next } => self.handle_back(state, &job, lane, next).await,
+            Report::Back { job, lane, next } => {
+                state.backs += 1;
+                self.handle_back(state, &job, lane, next).await;
+            }
             Report::Finished(finished) => self.handle_finished(state, &finished).await,
         }
     }
