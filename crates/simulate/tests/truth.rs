@@ -1,7 +1,5 @@
 //! The machine and the truth agree on simulated traffic; larger runs by the example `check`.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 #[path = "../examples/check/play.rs"]
 mod play;
 
