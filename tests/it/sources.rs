@@ -229,3 +229,26 @@ async fn a_file_is_sent_and_what_is_refused_of_it_is_told_with_its_place() {
     assert!(wrong.stderr.contains("401: token missing or wrong"), "{}", wrong.stderr);
     serve.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_line_that_cannot_be_stored_is_read_again_when_it_can() {
+    let home = Home::new(QUICK);
+    with_source(&home, "legs.log", "");
+    let mut serve = home.serve().await;
+    append(&home.path("legs.log"), &line("before"));
+    serve.until("a call", |value| value("session_records_total{revision=\"first\"}") == 1.0).await;
+    // What is written now would be in a file that nobody finds again.
+    let (journal, aside) = (home.data().join("journal.db"), home.data().join("aside"));
+    fs::rename(&journal, &aside).expect("it can be renamed");
+    append(&home.path("legs.log"), &line("meanwhile"));
+    serve.logged("what was read of files cannot be stored").await;
+    let metrics = serve.metrics().await;
+    let legs = format!("ringpost_source_legs_total{{source=\"{}\"}}", home.path("legs.log").display());
+    assert_eq!(metrics[&legs], 1.0, "nothing is counted as read before it is stored");
+    fs::rename(&aside, &journal).expect("it can be renamed");
+    serve.logged("what was read of files is stored").await;
+    serve.until("the other call", |value| value("session_records_total{revision=\"first\"}") == 2.0).await;
+    let told = serve.log().iter().filter(|line| line.contains("cannot be stored")).count();
+    assert_eq!(told, 1, "told once, not at each try");
+    serve.stop().await;
+}

@@ -4,6 +4,7 @@
 //! are rotated. It reads, and remembers only what it is told is durable ([`Watch::accept`]). No log, no metrics, no
 //! clock: what is to be told is in [`Look`].
 
+mod known;
 mod meet;
 mod read;
 mod tracked;
