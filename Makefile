@@ -21,6 +21,10 @@ test: setup ## everything that is tested, on a bare machine
 	$(CARGO) build --locked -p ringpost
 	$(CARGO) test --workspace --locked
 
+kafka-setup: ## Apache Kafka for tests and to try it out (scripts/kafka): Java and Maven from Debian, Kafka from Maven
+	@scripts/kafka setup
+	@scripts/kafka get
+
 verify: setup ## formatting, lints, documentation, built files
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
