@@ -18,6 +18,9 @@ pub struct Command {
     /// Whether triggers that take revisions fire for what comes of it.
     #[serde(default)]
     pub fire: bool,
+    /// Number of the last change of the tenant's tables when it was asked for: older ones will not do.
+    #[serde(default)]
+    pub tables: u64,
     /// The record as it went out last.
     pub envelope: Envelope,
 }
@@ -43,8 +46,8 @@ pub enum CommandError {
 
 impl Command {
     /// Asks for a record to be enriched again.
-    pub fn enrich(envelope: Envelope, fire: bool) -> Self {
-        Self { command: Wanted::Enrich, v: 1, fire, envelope }
+    pub fn enrich(envelope: Envelope, tables: u64, fire: bool) -> Self {
+        Self { command: Wanted::Enrich, v: 1, fire, tables, envelope }
     }
 
     /// Whether a record of the log is one.
@@ -101,7 +104,7 @@ mod tests {
             cut: Vec::new(),
             quiet: false,
         };
-        let command = Command::enrich(envelope, true);
+        let command = Command::enrich(envelope, 7, true);
         let bytes = command.to_bytes().unwrap();
         assert!(Command::is_one(&bytes));
         assert_eq!(Command::from_bytes(&bytes).unwrap(), command);

@@ -53,6 +53,14 @@ pub struct TableVersions {
     pub tariffs: u64,
 }
 
+impl TableVersions {
+    /// Number of the last change of any kind.
+    pub fn newest(&self) -> u64 {
+        let kinds = [self.directories, self.contacts, self.numbers, self.devices, self.tariffs];
+        kinds.into_iter().max().unwrap_or_default()
+    }
+}
+
 /// A tenant's tables but for the contacts, which are given out one by one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredTables {

@@ -2,6 +2,7 @@
 //! through the log, to the one who gives out revisions; the answer tells how far that is, line by line. Who hangs up stops
 //! it.
 
+use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -105,11 +106,21 @@ struct Walk {
     asked: u64,
     unreadable: u64,
     began: Instant,
+    /// Number of the last change of each tenant's tables: what is asked for now sees what was imported before.
+    newest: HashMap<TenantKey, u64>,
 }
 
 impl Walk {
     fn new(again: Again, wanted: Wanted) -> Self {
-        Self { again, wanted, before: None, asked: 0, unreadable: 0, began: Instant::now() }
+        Self {
+            again,
+            wanted,
+            before: None,
+            asked: 0,
+            unreadable: 0,
+            began: Instant::now(),
+            newest: HashMap::new(),
+        }
     }
 
     async fn step(&mut self) -> Progress {
@@ -143,7 +154,7 @@ impl Walk {
             let stored = self.again.store.session(session.id).await.context("read a call")?;
             let Some(stored) = stored else { continue };
             match Envelope::from_bytes(&stored.envelope) {
-                Ok(envelope) => records.push(self.record(envelope)?),
+                Ok(envelope) => records.push(self.record(envelope).await?),
                 Err(_) => self.unreadable += 1,
             }
         }
@@ -155,9 +166,19 @@ impl Walk {
         Ok(sessions.len() < PAGE)
     }
 
-    fn record(&self, envelope: Envelope) -> anyhow::Result<Record> {
+    async fn record(&mut self, envelope: Envelope) -> anyhow::Result<Record> {
+        let tables = match self.newest.get(&envelope.tenant) {
+            Some(newest) => *newest,
+            None => {
+                let versions = self.again.store.table_versions(&envelope.tenant).await;
+                let newest = versions.context("read the versions of tables")?.newest();
+                self.newest.insert(envelope.tenant.clone(), newest);
+                newest
+            }
+        };
         let key = axum::body::Bytes::copy_from_slice(envelope.tenant.as_str().as_bytes());
-        let value = Command::enrich(envelope, self.wanted.fire).to_bytes().context("write a command")?;
+        let value =
+            Command::enrich(envelope, tables, self.wanted.fire).to_bytes().context("write a command")?;
         Ok(Record { key, value: value.into(), timestamp: (self.again.clock)().micros() })
     }
 }

@@ -102,6 +102,17 @@ impl TableReader {
         }
     }
 
+    /// The tables of a tenant, if they are not older than change `newest` of them.
+    pub(crate) fn of_at_least(&self, tenant: &TenantKey, newest: u64) -> Known<'_> {
+        let is_older = match self.view.tenants.get(tenant) {
+            None => newest > 0,
+            Some(Slot::Loaded(loaded)) => loaded.versions.newest() < newest,
+            Some(Slot::Away) => false,
+        };
+        // Whoever keeps them hears of the change by itself.
+        if is_older { Known::NotYet } else { self.of(tenant) }
+    }
+
     /// Waits for the next view.
     pub(crate) async fn changed(&mut self) {
         if self.views.changed().await.is_err() {

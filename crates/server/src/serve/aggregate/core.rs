@@ -121,13 +121,15 @@ impl Core {
         for (partition, owned) in &mut self.partitions {
             let mut records = Vec::new();
             for tenant in owned.held.tenants() {
-                if matches!(self.tables.of(&tenant), Known::NotYet) {
-                    continue;
-                }
-                for (waiting, change) in owned.held.take(*partition, &tenant) {
+                while let Some((waiting, change)) =
+                    owned.held.take(*partition, &tenant, |one| enrich.is_ready(one))
+                {
                     let envelope = match waiting {
                         Waiting::First(envelope) => Some(enrich.all(&mut owned.places, envelope)),
-                        Waiting::Again(command) => enrich.anew(owned, command, owned.time.now()),
+                        Waiting::Again(command) => {
+                            let now = owned.time.now();
+                            enrich.anew(owned, command, now)
+                        }
                     };
                     records.extend(envelope.map(written).transpose()?);
                     effects.commit.changes.push(change);
@@ -312,16 +314,27 @@ impl Enrich<'_> {
                 return Ok(());
             }
         };
-        let tenant = &command.envelope.tenant;
-        if owned.held.has(tenant) || matches!(self.tables.of(tenant), Known::NotYet) {
-            effects.commit.changes.push(owned.held.push(partition, Waiting::Again(command))?);
+        let is_behind = owned.held.has(&command.envelope.tenant);
+        let waiting = Waiting::Again(command);
+        if is_behind || !self.is_ready(&waiting) {
+            effects.commit.changes.push(owned.held.push(partition, waiting)?);
             return Ok(());
         }
+        let Waiting::Again(command) = waiting else { return Ok(()) };
         if let Some(envelope) = self.anew(owned, command, now) {
             let records = vec![written(envelope)?];
             effects.commit.outputs.push(Output { topic: CDRS.to_owned(), records });
         }
         Ok(())
+    }
+
+    /// Whether the tables that it needs are there.
+    fn is_ready(&self, waiting: &Waiting) -> bool {
+        let known = match waiting {
+            Waiting::First(envelope) => self.tables.of(&envelope.tenant),
+            Waiting::Again(command) => self.tables.of_at_least(&command.envelope.tenant, command.tables),
+        };
+        !matches!(known, Known::NotYet)
     }
 
     /// The next revision, where it differs from what went out.

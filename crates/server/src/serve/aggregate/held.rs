@@ -110,13 +110,21 @@ impl Held {
         self.tenants.keys().cloned().collect()
     }
 
-    /// Takes a tenant's records out, in order; and what says so in the state.
-    pub(super) fn take(&mut self, partition: Partition, tenant: &TenantKey) -> Vec<(Waiting, StateChange)> {
-        let all = self.tenants.remove(tenant).unwrap_or_default();
-        self.count -= all.len();
-        self.bytes -= all.iter().map(|one| one.bytes).sum::<usize>();
-        let gone = |number| StateChange { partition, key: key(number), value: None };
-        all.into_iter().map(|one| (one.waiting, gone(one.number))).collect()
+    /// Takes the first of a tenant's records out, if it is ready; and what says so in the state.
+    pub(super) fn take(
+        &mut self,
+        partition: Partition,
+        tenant: &TenantKey,
+        is_ready: impl FnOnce(&Waiting) -> bool,
+    ) -> Option<(Waiting, StateChange)> {
+        let of_tenant = self.tenants.get_mut(tenant)?;
+        let one = of_tenant.pop_front_if(|one| is_ready(&one.waiting))?;
+        if of_tenant.is_empty() {
+            self.tenants.remove(tenant);
+        }
+        self.count -= 1;
+        self.bytes -= one.bytes;
+        Some((one.waiting, StateChange { partition, key: key(one.number), value: None }))
     }
 
     pub(super) fn bytes(&self) -> usize {

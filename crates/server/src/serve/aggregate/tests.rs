@@ -300,7 +300,8 @@ async fn envelopes(running: &Running, count: usize) -> Vec<Envelope> {
 }
 
 async fn again(running: &Running, envelope: &Envelope, fire: bool) {
-    let command = Command::enrich(envelope.clone(), fire).to_bytes().unwrap();
+    let newest = running.store.table_versions(&envelope.tenant).await.unwrap().newest();
+    let command = Command::enrich(envelope.clone(), newest, fire).to_bytes().unwrap();
     running.append(envelope.tenant.as_str(), String::from_utf8(command).unwrap()).await;
 }
 
@@ -315,17 +316,10 @@ async fn a_record_is_enriched_again_on_request_and_only_where_it_differs() {
     again(&running, &first, false).await;
     running.until_read("aggregate").await;
     with_contacts(folder.path(), "acme").await;
-    let waited = tokio::time::timeout(LONG, async {
-        // The keeper has to see the first table of this tenant.
-        loop {
-            again(&running, &first, false).await;
-            running.until_read("aggregate").await;
-            if running.metrics.tables_loaded.get() == 1 {
-                break;
-            }
-        }
-    });
-    waited.await.expect("the tables are loaded");
+    // Whoever keeps the tables has not seen the first one of this tenant yet, or has.
+    for _ in 0..3 {
+        again(&running, &first, false).await;
+    }
     call(&running, "acme", "second", 2).await;
     let mut all = envelopes(&running, 3).await;
     all.retain(|envelope| envelope.session == first.session);
