@@ -45,7 +45,7 @@ pub(crate) fn legs(tenant: &str, number: usize, ended: i64) -> [String; LEGS] {
     });
     let caller = json!({
         "v": 1, "kind": "leg", "tenant": tenant, "pbx": PBX, "leg": &caller, "direction": "in",
-        "side": "external", "number": format!("+44770{number:07}"), "name": format!("Caller No {number:08}"),
+        "side": "external", "number": self::caller(number), "name": format!("Caller No {number:08}"),
         "dialled": "+441614960000", "ddi": { "number": "+441614960000", "name": "Main line" },
         "created": at(0), "answered": at(8), "ended": at(90), "cause": "NORMAL_CLEARING",
         "sip": 200, "tz": "Europe/London", "recordings": [format!("rec-{number:012x}")],
@@ -60,6 +60,11 @@ fn with(mut leg: Value, more: Value) -> Value {
         leg.extend(more);
     }
     leg
+}
+
+/// Who calls.
+pub(crate) fn caller(number: usize) -> String {
+    format!("+44770{number:07}")
 }
 
 /// Key of the tenant with this number.

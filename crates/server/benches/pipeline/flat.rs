@@ -14,6 +14,7 @@ const SETTLE: Duration = Duration::from_millis(1_000);
 const CONNECTIONS: usize = 64;
 
 /// How the same calls are sent.
+#[derive(Clone, Copy)]
 struct Shape {
     name: &'static str,
     tenants: usize,
@@ -34,11 +35,40 @@ pub(crate) async fn measure(calls: usize) {
     }
 }
 
+/// Pairs of runs without and with tables.
+const PAIRS: usize = 3;
+
+/// The same calls without tables, and with all of them: every caller is a contact, the public number and the desks have
+/// names, and incoming calls have a price. In turns, so that what else the machine does is in both.
+pub(crate) async fn with_tables(calls: usize) {
+    let shape = Shape { name: "flat out, without tables", ..SHAPES[2] };
+    let full = Shape { name: "flat out, with contacts, numbers, devices, tariff", ..SHAPES[2] };
+    let mut ratios = Vec::new();
+    for _ in 0..PAIRS {
+        let (plain, plain_cpu) = shape.measured(calls, false).await;
+        let (rate, cpu) = full.measured(calls, true).await;
+        ratios.push((rate / plain, cpu / plain_cpu));
+    }
+    ratios.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (rate, _) = ratios[PAIRS / 2];
+    ratios.sort_by(|a, b| a.1.total_cmp(&b.1));
+    let (_, cpu) = ratios[PAIRS / 2];
+    tell("with tables beside without, median of pairs", &format!("{rate:.2} × the rate, {cpu:.2} × the CPU"));
+}
+
 impl Shape {
     async fn measure(&self, calls: usize) {
+        self.measured(calls, false).await;
+    }
+
+    /// Calls a second, and CPU seconds per 1,000 calls.
+    async fn measured(&self, calls: usize, has_tables: bool) -> (f64, f64) {
         let receiver = Receiver::start(calls).await;
         let urls: Vec<String> = (0..self.tenants).map(|number| receiver.url(&format!("/{number}"))).collect();
         let installation = Installation::new(&urls, SETTLE.as_millis() as u64);
+        if has_tables {
+            installation.import_tables(self.tenants, calls);
+        }
         let server = installation.serve().await;
         let bodies = calls::bodies(0, calls, self.tenants, self.legs_each, now_micros());
         if is_watched() {
@@ -72,6 +102,12 @@ impl Shape {
         if is_watched() {
             println!("{}", server.metrics().await);
         }
+        if has_tables {
+            let matches = server.metric("ringpost_enrich_directory_matches_total").await;
+            let rated = server.metric("ringpost_enrich_records_rated_total").await;
+            assert!(matches >= calls && rated >= calls, "{matches} callers known, {rated} calls rated");
+        }
+        (calls / took, used / calls * 1_000.0)
     }
 }
 

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::calls::{PBX, TOKEN, tenant};
+use crate::calls::{PBX, TOKEN, caller, tenant};
 use crate::server::Server;
 
 /// Time from the last record of a call to its close. Subtracted from every latency.
@@ -39,6 +39,37 @@ impl Installation {
         let applied = applied.expect("the binary runs");
         assert!(applied.status.success(), "apply: {}", String::from_utf8_lossy(&applied.stderr));
         installation
+    }
+
+    /// Tables for every tenant: each of the first `calls` callers is a contact.
+    pub(crate) fn import_tables(&self, tenants: usize, calls: usize) {
+        let mut contacts = "fullName,companyName,phone1,email,crmId\n".to_owned();
+        for number in 0..calls {
+            let phone = caller(number);
+            contacts +=
+                &format!("Caller No {number:08},Company {number},{phone},c{number}@example.com,C-{number}\n");
+        }
+        self.write("contacts.csv", &contacts);
+        self.write("numbers.csv", "number,name\n+441614960000,Main line\n");
+        self.write(
+            "devices.csv",
+            "number,name,groups\ndev201,Desk,Sales\ndev202,Desk,Sales\ndev203,Desk,Sales\n",
+        );
+        self.write(
+            "tariff.csv",
+            "prefix,name,band,rate_per_minute,first_increment,next_increment\n44,UK,all,0.04,60,60\n",
+        );
+        for tenant in (0..tenants).map(tenant) {
+            let contacts: &[&str] = &["contacts", "contacts.csv", "--directory", "Customers"];
+            let tariff: &[&str] = &["tariff", "tariff.csv", "--name", "Freephone", "--direction", "incoming"];
+            for table in [contacts, &["numbers", "numbers.csv"], &["devices", "devices.csv"], tariff] {
+                let [kind, file, more @ ..] = table else { continue };
+                let mut import = self.command("import");
+                import.arg(kind).arg(self.path(file)).args(more).args(["--tenant", &tenant]);
+                let done = import.output().expect("the binary runs");
+                assert!(done.status.success(), "import: {}", String::from_utf8_lossy(&done.stderr));
+            }
+        }
     }
 
     fn path(&self, name: &str) -> PathBuf {

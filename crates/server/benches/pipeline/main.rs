@@ -1,6 +1,6 @@
 //! The whole pipeline on one machine, measured from outside: the release binary as a process, a sender, a receiver.
 //!
-//! `cargo bench -p ringpost --bench pipeline`, all of it; or some: `-- rest limits flat idle steady holes`. One line a
+//! `cargo bench -p ringpost --bench pipeline`, all of it; or some: `-- rest limits flat tables idle steady holes`. One line a
 //! figure. Rates move with whatever else the machine does; CPU seconds per 1,000 calls, and figures beside those of a
 //! bare loop of the same run, repeat.
 //!
@@ -20,7 +20,7 @@ mod sender;
 mod server;
 
 /// What can be asked for, in this order.
-const PARTS: [&str; 6] = ["rest", "limits", "flat", "idle", "steady", "holes"];
+const PARTS: [&str; 7] = ["rest", "limits", "flat", "tables", "idle", "steady", "holes"];
 
 /// Calls of each measurement at full speed: so many that it lasts some seconds, unless told otherwise.
 fn calls() -> usize {
@@ -43,6 +43,7 @@ async fn main() {
             "rest" => latency::rest().await,
             "limits" => limits::measure().await,
             "flat" => flat::measure(calls()).await,
+            "tables" => flat::with_tables(calls()).await,
             "idle" => latency::idle().await,
             "steady" => latency::steady().await,
             _ => holes::measure().await,
