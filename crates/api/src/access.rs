@@ -3,9 +3,10 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::sync::Arc;
 
 use chrono_tz::Tz;
-use ringpost_model::{Dialect, PbxKey, TenantKey};
+use ringpost_model::{Dialect, PbxKey, SideRules, TenantKey};
 use sha2::{Digest, Sha256};
 
 /// The reseller tree is a few levels deep; a chain longer than this is a circle in the configuration.
@@ -41,6 +42,8 @@ pub struct PbxAccess {
     pub tenant: Option<TenantKey>,
     /// Its zone: that of times without an offset.
     pub zone: Option<Tz>,
+    /// Who is behind a carrier, where its messages do not say.
+    pub sides: Arc<SideRules>,
     /// Its ingest tokens, each with the tenant that it is limited to, if it is.
     pub tokens: Vec<(TokenHash, Option<TenantKey>)>,
 }
@@ -70,6 +73,8 @@ pub struct Grant {
     pub tenant: Option<TenantKey>,
     /// Zone of times without an offset; none = UTC.
     pub zone: Option<Tz>,
+    /// Who is behind a carrier, where messages do not say.
+    pub sides: Arc<SideRules>,
 }
 
 /// How a leg's tenant is judged.
@@ -92,7 +97,8 @@ impl Access {
         let hash = TokenHash::of(token);
         let (_, limit) = found.tokens.iter().find(|(known, _)| *known == hash).ok_or(Denied)?;
         let tenant = limit.clone().or_else(|| found.tenant.clone());
-        Ok(Grant { pbx: key, dialect: found.dialect, tenant, zone: found.zone })
+        let sides = Arc::clone(&found.sides);
+        Ok(Grant { pbx: key, dialect: found.dialect, tenant, zone: found.zone, sides })
     }
 
     /// What an input may write that the operator of this machine has named in its configuration, and that so needs no
@@ -105,6 +111,7 @@ impl Access {
             dialect: dialect.or(found.map(|found| found.dialect)).unwrap_or_default(),
             tenant: tenant.cloned().or_else(|| found?.tenant.clone()),
             zone: found.and_then(|found| found.zone),
+            sides: found.map(|found| Arc::clone(&found.sides)).unwrap_or_default(),
         }
     }
 
@@ -151,6 +158,7 @@ mod tests {
             dialect: Dialect::Native,
             tenant: owner.map(tenant),
             zone: None,
+            sides: Arc::default(),
             tokens: vec![(TokenHash::of("secret"), None), (TokenHash::of("rivals"), Some(tenant("rival")))],
         };
         let pbxs = HashMap::from([

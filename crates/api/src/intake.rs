@@ -96,6 +96,7 @@ pub(crate) fn judge(access: &Access, grant: &Grant, content_type: Option<&str>, 
         content_type,
         zone: grant.zone,
         header: None,
+        sides: &grant.sides,
     };
     let decoded = decode(grant.dialect, &source, body);
     let judge = Judge { access, grant, input: &format!("http {}", grant.pbx) };

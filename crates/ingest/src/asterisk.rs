@@ -11,7 +11,7 @@ mod endpoint;
 mod pairs;
 mod table;
 
-use ringpost_model::{Dialect, PbxKey, TenantKey};
+use ringpost_model::{Dialect, PbxKey, SideRules, TenantKey};
 
 use crate::decoded::{Decoded, Source};
 use crate::frame::Frame;
@@ -23,6 +23,8 @@ use table::Table;
 pub(crate) struct Gathering {
     table: Table,
     rows: Rows,
+    /// Of the platform that the input comes from.
+    sides: SideRules,
     has_begun: bool,
 }
 
@@ -49,7 +51,7 @@ impl Gathering {
             Dialect::AsteriskCdr => (Table::new(&cdr::COLUMNS), Rows::Cdr(cdr::Rows::default())),
             _ => return None,
         };
-        Some(Self { table, rows, has_begun: false })
+        Some(Self { table, rows, sides: SideRules::default(), has_begun: false })
     }
 
     /// Takes a line.
@@ -61,6 +63,9 @@ impl Gathering {
     ) -> Result<Line, Reason> {
         if let Some(header) = source.header.filter(|_| !self.has_begun) {
             self.table.name_columns(header);
+        }
+        if !self.has_begun {
+            self.sides.clone_from(source.sides);
         }
         self.has_begun = true;
         if self.table.read(bytes, &mut decoded.notes)? == Line::Header {
@@ -77,16 +82,16 @@ impl Gathering {
     /// Makes records of the calls that seem to be over when many rows have been gathered: memory stays bounded.
     pub(crate) fn settle(&mut self, decoded: &mut Decoded) {
         match &mut self.rows {
-            Rows::Cel(rows) => rows.settle(&mut decoded.records),
-            Rows::Cdr(rows) => rows.settle(&mut decoded.records),
+            Rows::Cel(rows) => rows.settle(&self.sides, &mut decoded.records),
+            Rows::Cdr(rows) => rows.settle(&self.sides, &mut decoded.records),
         }
     }
 
     /// Makes records of all rows.
     pub(crate) fn finish(&mut self, decoded: &mut Decoded) {
         match &mut self.rows {
-            Rows::Cel(rows) => rows.finish(&mut decoded.records),
-            Rows::Cdr(rows) => rows.finish(&mut decoded.records),
+            Rows::Cel(rows) => rows.finish(&self.sides, &mut decoded.records),
+            Rows::Cdr(rows) => rows.finish(&self.sides, &mut decoded.records),
         }
     }
 

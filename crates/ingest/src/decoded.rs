@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ringpost_model::{LegRecord, PbxKey, TenantKey};
+use ringpost_model::{LegRecord, PbxKey, SideRules, TenantKey};
 
 use crate::Reason;
 
@@ -25,6 +25,8 @@ pub struct Source<'a> {
     pub zone: Option<chrono_tz::Tz>,
     /// Of a table that is read on: the line it began with. It is passed over where it names no columns.
     pub header: Option<&'a [u8]>,
+    /// Who is behind a carrier, where a message does not say; by default what fits stock installations.
+    pub sides: &'a SideRules,
 }
 
 /// What became of some bytes: every element of the input is accepted or among the rejects.

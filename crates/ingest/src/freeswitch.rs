@@ -67,7 +67,7 @@ fn legs(
     let document = Document::read(node, notes)?;
     let tenant = tenant(source, &document)?;
     let pbx = pbx(source, &document)?;
-    let own = Own::read(&document, notes)?;
+    let own = Own::read(&document, source.sides, notes)?;
     let mut records = vec![own.record(&tenant, &pbx)];
     records.extend(own.far_legs().map(|far| far.record(&own, &tenant, &pbx)));
     notes.far_legs += records.len() as u64 - 1;

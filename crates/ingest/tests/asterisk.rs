@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use ringpost_ingest::{Decoded, Decoder, Source, decode, frames, looks_like_table};
-use ringpost_model::{Dialect, LegRecord, PbxKey, TenantKey, Timestamp};
+use ringpost_model::{Dialect, LegRecord, PartyNames, PbxKey, Side, SideRules, TenantKey, Timestamp};
 use ringpost_session::{Config, Machine, Output, Settings};
 use serde_json::{Map, Value};
 
@@ -416,4 +416,23 @@ fn rows_of_the_table_are_elements_and_its_header_is_none() {
             assert_eq!(elements, frames(dialect, &bytes).count() as u64, "{name}");
         }
     }
+}
+
+#[test]
+fn carriers_are_who_the_platform_says_they_are() {
+    let rows = b"eventtype,eventtime,cid_num,exten,context,channame,uniqueid,linkedid\n\
+        CHAN_START,1773133200.0,01632960001,01632960100,from-acme-lines,PJSIP/one-01,1773133200.1,1773133200.1\n\
+        CHAN_START,1773133200.1,01632960002,s,from-internal,PJSIP/trunk-lobby-02,1773133200.2,1773133200.1\n\
+        CHAN_START,1773133200.2,01632960999,s,from-internal,PJSIP/two-03,1773133200.3,1773133200.1\n";
+    let sides = |rules: &SideRules| {
+        let decoded = decode(Dialect::AsteriskCel, &Source { sides: rules, ..source() }, rows);
+        decoded.records.iter().map(|leg| leg.fields.side.unwrap()).collect::<Vec<_>>()
+    };
+    let names = |name: &str| Some(vec![name.into()]);
+    let external =
+        PartyNames { contexts: names("from-acme*"), numbers: names("*999"), ..PartyNames::default() };
+    let internal = PartyNames { endpoints: names("trunk-lobby"), ..PartyNames::default() };
+    assert_eq!(sides(&SideRules::default()), [Side::Internal, Side::External, Side::Internal]);
+    let rules = SideRules { external, internal };
+    assert_eq!(sides(&rules), [Side::External, Side::Internal, Side::External]);
 }

@@ -15,6 +15,7 @@ mod lane;
 mod leg;
 mod leg_record;
 mod notice;
+mod side_rules;
 mod table;
 mod tenant;
 mod time;
@@ -33,6 +34,7 @@ pub use leg::{
 };
 pub use leg_record::{EventReport, LegEvent, LegRecord, LegReport, Report};
 pub use notice::{Notice, NoticeId};
+pub use side_rules::{PartyNames, SideRules};
 pub use table::{
     Contact, ContactField, Device, Directory, PriceList, PublicNumber, RoundingMode, TariffDirection,
 };

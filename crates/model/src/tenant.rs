@@ -3,7 +3,7 @@
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
-use crate::{Dialect, PbxKey, TenantId, TenantKey, Text};
+use crate::{Dialect, PbxKey, SideRules, TenantId, TenantKey, Text};
 
 /// Whose calls they are: a node of the reseller tree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,4 +92,7 @@ pub struct Pbx {
     /// The environment it belongs to (live-events.md).
     #[serde(default, skip_serializing_if = "str::is_empty")]
     pub environment: Text,
+    /// Who is behind a carrier, where its messages do not say.
+    #[serde(default, skip_serializing_if = "SideRules::is_stock")]
+    pub sides: SideRules,
 }

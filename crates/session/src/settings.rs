@@ -163,6 +163,7 @@ mod tests {
             region: region.into(),
             dialect: Dialect::Native,
             environment: "".into(),
+            sides: Default::default(),
         }
     }
 

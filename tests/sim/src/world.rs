@@ -273,9 +273,10 @@ fn who_may_write(plan: &Plan) -> Access {
     let mut access = Access::default();
     for pbx in plan.legs.keys() {
         let tokens = vec![(TokenHash::of(pbx.as_str()), None)];
-        access
-            .pbxs
-            .insert(pbx.clone(), PbxAccess { dialect: Dialect::Native, tenant: None, zone: None, tokens });
+        access.pbxs.insert(
+            pbx.clone(),
+            PbxAccess { dialect: Dialect::Native, tenant: None, zone: None, sides: Arc::default(), tokens },
+        );
     }
     for tenant in &plan.tenants {
         access.tenants.insert(tenant.key.clone(), tenant.parent.clone());

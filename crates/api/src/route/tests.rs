@@ -47,6 +47,7 @@ fn access() -> SharedAccess {
         dialect: Dialect::Native,
         tenant: Some(tenant("acme")),
         zone: None,
+        sides: Default::default(),
         tokens: vec![(TokenHash::of("secret"), None)],
     };
     let a1 =

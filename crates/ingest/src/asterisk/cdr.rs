@@ -8,7 +8,7 @@ mod row;
 
 use std::sync::Arc;
 
-use ringpost_model::LegRecord;
+use ringpost_model::{LegRecord, SideRules};
 
 use super::table::{ACCOUNT, Columns, LINKEDID, OWN, SKIP, TENANT, Table, UNIQUEID};
 use super::{Owner, Source, clock};
@@ -171,21 +171,21 @@ impl Rows {
     }
 
     /// Tells all once there are many: nothing shows whether a call will have more rows.
-    pub(super) fn settle(&mut self, records: &mut Vec<LegRecord>) {
+    pub(super) fn settle(&mut self, sides: &SideRules, records: &mut Vec<LegRecord>) {
         if self.rows.len() >= GATHERED || self.bytes >= GATHERED_BYTES {
-            self.finish(records);
+            self.finish(sides, records);
         }
     }
 
     /// Tells all.
-    pub(super) fn finish(&mut self, records: &mut Vec<LegRecord>) {
+    pub(super) fn finish(&mut self, sides: &SideRules, records: &mut Vec<LegRecord>) {
         let mut rows = std::mem::take(&mut self.rows);
         self.bytes = 0;
         rows.sort_unstable();
         rows.dedup();
         let first = records.len();
         for call in rows.chunk_by(|a, b| a.call == b.call && a.owner == b.owner) {
-            legs::tell(call, records);
+            legs::tell(call, sides, records);
         }
         records[first..].sort_by(|a, b| (a.stream_time(), &a.leg).cmp(&(b.stream_time(), &b.leg)));
     }

@@ -14,7 +14,7 @@ mod row;
 
 use std::sync::Arc;
 
-use ringpost_model::LegRecord;
+use ringpost_model::{LegRecord, SideRules};
 
 use super::table::{ACCOUNT, Columns, LINKEDID, OWN, SKIP, TENANT, Table, UNIQUEID};
 use super::{Owner, Source};
@@ -128,23 +128,23 @@ impl Rows {
 
     /// Tells the calls that are over once there are many rows. One at whose begin or end rows are missing waits for
     /// them, but not for ever.
-    pub(super) fn settle(&mut self, records: &mut Vec<LegRecord>) {
+    pub(super) fn settle(&mut self, sides: &SideRules, records: &mut Vec<LegRecord>) {
         if self.rows.len() < GATHERED && self.bytes < GATHERED_BYTES {
             return;
         }
         let (done, rest) = call::split(std::mem::take(&mut self.rows), call::is_whole);
         self.rows = rest;
         self.bytes = self.rows.iter().map(Row::bytes).sum();
-        call::tell(done, records);
+        call::tell(done, sides, records);
         if self.rows.len() > GATHERED / 2 || self.bytes > GATHERED_BYTES / 2 {
-            self.finish(records);
+            self.finish(sides, records);
         }
     }
 
     /// Tells all.
-    pub(super) fn finish(&mut self, records: &mut Vec<LegRecord>) {
+    pub(super) fn finish(&mut self, sides: &SideRules, records: &mut Vec<LegRecord>) {
         let (all, _) = call::split(std::mem::take(&mut self.rows), |_| true);
         self.bytes = 0;
-        call::tell(all, records);
+        call::tell(all, sides, records);
     }
 }

@@ -1,24 +1,9 @@
-//! Names of channels and files: what they tell of the endpoint behind them and its side, and of a recording.
+//! Names of channels and files: what they tell of the endpoint behind them, and of a recording.
 
 use ringpost_model::Text;
 
-/// Contexts into which only carriers' calls come.
-const OUTSIDE_CONTEXTS: [&str; 4] = ["from-extern", "from-trunk", "from-pstn", "from-did-direct"];
-/// An endpoint with this in its name is a carrier's.
-const OUTSIDE_WORD: &str = "trunk";
 /// A channel that took another's place carries that one's name after one of these.
 const STAND_INS: [&str; 3] = ["AsyncGoto/", "Parked/", "Bridge/"];
-
-/// Whether a call that comes in here comes from a carrier.
-pub(super) fn is_outside_context(context: &str) -> bool {
-    OUTSIDE_CONTEXTS.contains(&context)
-}
-
-/// Whether the endpoint's name says that it is a carrier's.
-pub(super) fn is_outside_name(channel: &str) -> bool {
-    let name = endpoint(channel).as_bytes();
-    name.windows(OUTSIDE_WORD.len()).any(|word| word.eq_ignore_ascii_case(OUTSIDE_WORD.as_bytes()))
-}
 
 /// `Local/…`: one half of a pair inside the switch.
 pub(super) fn is_local(channel: &str) -> bool {
@@ -70,7 +55,6 @@ mod tests {
         ] {
             assert_eq!(endpoint(channel), name);
         }
-        assert!(is_outside_name("PJSIP/voipms_Trunk_1-0000003e") && !is_outside_name("PJSIP/1001-trunk"));
         assert_eq!(pair("Local/1002@default-00000005;2"), "Local/1002@default-00000005");
     }
 }

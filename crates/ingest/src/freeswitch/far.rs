@@ -243,8 +243,9 @@ impl<'a> Far<'a> {
         let bridge_channel = variables.get("bridge_channel").filter(|_| is_last).unwrap_or_default();
         let channel = dial::target(non_empty(self.caller.channel).unwrap_or(bridge_channel));
         let way = self.target.map(|target| target.way).filter(|way| *way != Way::Unknown);
-        let side = way.and_then(side::of_way).or(side::of_way(channel.way));
+        let of_way = |way| side::of_way(way, own.sides);
         let number = non_empty(self.number).unwrap_or(channel.number);
+        let side = way.and_then(of_way).or(of_way(channel.way)).or(own.sides.of_number(number));
         let has_device = !matches!(side, Some(Side::External | Side::Service)) && !number.is_empty();
         let own_number = own.document.first().caller.number;
         let presented = non_empty(self.caller.number).or(variables.get("effective_caller_id_number"));

@@ -2,7 +2,7 @@
 
 use ringpost_model::{
     Bridge, Fields, Hold, LegDirection, LegId, LegRecord, LegReport, NumberName, PbxKey, Report, Side,
-    TenantKey, Text, Timestamp,
+    SideRules, TenantKey, Text, Timestamp,
 };
 
 use super::apps;
@@ -21,6 +21,7 @@ const OWN_REV: u64 = 1;
 #[derive(Debug)]
 pub(super) struct Own<'a> {
     pub(super) document: &'a Document<'a>,
+    pub(super) sides: &'a SideRules,
     pub(super) id: LegId,
     pub(super) created: Option<Timestamp>,
     pub(super) answered: Option<Timestamp>,
@@ -31,7 +32,11 @@ pub(super) struct Own<'a> {
 }
 
 impl<'a> Own<'a> {
-    pub(super) fn read(document: &'a Document<'a>, notes: &mut Notes) -> Result<Self, Reason> {
+    pub(super) fn read(
+        document: &'a Document<'a>,
+        sides: &'a SideRules,
+        notes: &mut Notes,
+    ) -> Result<Self, Reason> {
         let variables = &document.variables;
         let uuid = variables.get("uuid").or(non_empty(document.last().caller.uuid));
         let Some(uuid) = uuid else { return Err(Reason::missing("variables.uuid")) };
@@ -46,6 +51,7 @@ impl<'a> Own<'a> {
         let hangup = times().filter_map(|times| times.hangup).max();
         let mut own = Self {
             document,
+            sides,
             id,
             created: instant(document, "start", created, notes)?,
             answered: instant(document, "answer", answered, notes)?,
@@ -117,7 +123,6 @@ impl<'a> Own<'a> {
     fn fields(&self) -> Fields {
         let variables = &self.document.variables;
         let caller = &self.document.first().caller;
-        let side = side::of_own(self.document, self.channel(), self.is_out());
         let destination = non_empty(caller.destination).or(variables.first(&["sip_req_user", "sip_to_user"]));
         let destination = destination.unwrap_or_default();
         let calling = non_empty(caller.number).or(variables.get("sip_from_user")).unwrap_or_default();
@@ -127,6 +132,8 @@ impl<'a> Own<'a> {
         } else {
             NumberName { number: calling.into(), name: known_name(caller.name) }
         };
+        let side = side::of_own(self.document, self.channel(), self.is_out(), self.sides);
+        let side = side.or_else(|| self.sides.of_number(&party.number));
         let presented = if self.is_out() { calling } else { "" };
         let device = if side == Some(Side::Internal) { self.device(destination) } else { "" };
         let is_agent = variables.get("cc_side") == Some("agent");

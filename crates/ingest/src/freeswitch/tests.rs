@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use base64::Engine;
-use ringpost_model::{Dialect, LegRecord, PbxKey, TenantKey};
+use ringpost_model::{Dialect, LegRecord, PartyNames, PbxKey, Side, SideRules, TenantKey};
 
 use crate::{Decoded, Reason, Source, decode};
 
@@ -228,6 +228,20 @@ fn a_park_with_something_behind_it_is_none() {
         parks(&[app("valet_park", "lot 5901", 1), app("hangup", "", 9)].join(",")),
         r#"[{"from":1773133201000000,"slot":"5901","to":1773133209000000}]"#
     );
+}
+
+#[test]
+fn a_gateway_to_another_house_is_what_the_platform_says_it_is() {
+    let document = r#"{"variables":{"uuid":"u","direction":"outbound","start_uepoch":"1773133200000000",
+        "sip_gateway_name":"branch-leeds","callee_id_number":"2001"}}"#;
+    let side = |rules: &SideRules| {
+        let source = Source { sides: rules, ..source() };
+        decode(Dialect::FreeswitchCdr, &source, document.as_bytes()).records[0].fields.side
+    };
+    let branches = PartyNames { gateways: Some(vec!["branch-*".into()]), ..PartyNames::default() };
+    let rules = SideRules { internal: branches, ..SideRules::default() };
+    assert_eq!(side(&SideRules::default()), Some(Side::External));
+    assert_eq!(side(&rules), Some(Side::Internal));
 }
 
 #[test]

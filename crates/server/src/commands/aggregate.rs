@@ -52,7 +52,7 @@ pub struct Aggregate {
     /// Configuration, for its section sessions; without it the defaults, and no limits of size
     #[arg(long, short, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Files of tenants and platforms as `apply` takes them: zones, regions, names, thresholds
+    /// Files of tenants and platforms as `apply` takes them: zones, regions, names, thresholds, sides
     #[arg(long, value_name = "DIR")]
     pub resources: Option<PathBuf>,
     /// Write what could not be read here, one line of JSON each: reason, position, bytes
@@ -75,13 +75,15 @@ pub struct Aggregate {
 /// Input that cannot be opened or read, output that cannot be written, mistakes in the configuration.
 pub fn run(args: &Aggregate, io: &mut Io<'_>) -> Result<Outcome, Failure> {
     let config = offline::machine_config(args.config.as_deref(), args.stream, io)?;
-    let settings = offline::settings(args.resources.as_deref(), io)?;
+    let (settings, pbxs) = offline::settings(args.resources.as_deref(), io)?;
+    let pbx = pbxs.iter().find(|pbx| pbx.key == args.pbx);
     let source = Source {
         tenant: Some(args.tenant.clone()),
         pbx: Some(args.pbx.clone()),
         content_type: None,
         zone: settings.resolve(&args.tenant, &args.pbx).pbx_zone,
         header: None,
+        sides: pbx.map(|pbx| &pbx.sides).unwrap_or_default(),
     };
     let mut inputs = Inputs::open(&args.files, args.dialect)?;
     let rejects = Rejects::open(args.rejects.as_deref())?;

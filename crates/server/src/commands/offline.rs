@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
+use ringpost_model::Pbx;
 use ringpost_session::{Config, Settings};
 
 use crate::cli::{Failure, Io};
@@ -37,9 +38,10 @@ pub(crate) fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
-/// Tenants and platforms from files; without them UTC, no region, default thresholds.
-pub(crate) fn settings(folder: Option<&Path>, io: &Io<'_>) -> Result<Settings, Failure> {
-    let Some(folder) = folder else { return Ok(Settings::default()) };
+/// Tenants and platforms from files, and the platforms as they are declared; without files UTC, no region, default
+/// thresholds.
+pub(crate) fn settings(folder: Option<&Path>, io: &Io<'_>) -> Result<(Settings, Vec<Pbx>), Failure> {
+    let Some(folder) = folder else { return Ok((Settings::default(), Vec::new())) };
     let files = read_folder(folder).with_context(|| format!("read {}", folder.display()))?;
     let mut read = read(&files, &io.variables);
     // Triggers are not looked at here; a mistake in one is told by `apply`.
@@ -49,5 +51,6 @@ pub(crate) fn settings(folder: Option<&Path>, io: &Io<'_>) -> Result<Settings, F
     }
     let tenants: Vec<_> = read.resources.tenants.into_iter().map(|tenant| tenant.what).collect();
     let pbxs: Vec<_> = read.resources.pbxs.into_iter().map(|pbx| pbx.what.pbx).collect();
-    Ok(Settings::new(&tenants, &pbxs).context("use the tenants and platforms")?)
+    let settings = Settings::new(&tenants, &pbxs).context("use the tenants and platforms")?;
+    Ok((settings, pbxs))
 }

@@ -13,8 +13,10 @@ use super::node::{Node, Value};
 use super::{OwnedTrigger, PbxWithTokens, Token};
 
 mod auth;
+mod sides;
 
 use self::auth::auth;
+use self::sides::sides;
 
 /// Live calls of a tenant: as `sessions.max_live` of the configuration.
 const MOST_LIVE: u32 = 100_000_000;
@@ -89,6 +91,7 @@ pub(crate) fn pbx(reading: &mut Reading<'_>, node: &Node) -> Option<PbxWithToken
             region: fields.parsed("region", region).unwrap_or_default(),
             dialect: fields.one_of("dialect", &dialects).unwrap_or_default(),
             environment: fields.text("environment").unwrap_or_default().into(),
+            sides: sides(&mut fields),
         },
         tokens: tokens(&mut fields),
     });

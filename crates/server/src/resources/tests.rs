@@ -36,6 +36,7 @@ tenant = "acme"
 dialect = "asterisk"
 tokens = ["short"]
 zon = "UTC"
+sides = { external = { gateway = ["x"], numbers = [""] }, internal = 5 }
 
 [[trigger]]
 tenant = "acme"
@@ -62,13 +63,16 @@ name = "x"
     a.toml:17:11: pbx "k2": /dialect: "asterisk" is not known; write "native", "freeswitch-cdr", "asterisk-cel", "asterisk-cdr"
     a.toml:18:11: pbx "k2": /tokens/0: no token: it stands in headers and paths; write 16 or more of A-Z a-z 0-9 . _ - ~, such as `openssl rand -hex 16` gives
     a.toml:19:1: pbx "k2": /zon: no such key; did you mean zone?
-    a.toml:21:1: trigger "CRM": /url: missing; write url = "https://…"
-    a.toml:24:10: trigger "CRM": /method: "POTS" is not known; write "POST", "PUT", "GET"
-    a.toml:25:11: trigger "CRM": /retries: 11 does not fit; write a whole number from 0 to 10
-    a.toml:26:40: trigger "CRM": /filters/0/valeu: no such key; did you mean value?
-    a.toml:26:62: trigger "CRM": /filters/1/field: missing; write field = "…"
-    a.toml:27:21: trigger "CRM": /headers/X-Key: the environment has no CRM_KEY; set CRM_KEY
-    a.toml:29:3: user: no such kind; the kinds are tenant, pbx, trigger
+    a.toml:20:24: pbx "k2": /sides/external/gateway: no such key; did you mean gateways?
+    a.toml:20:51: pbx "k2": /sides/external/numbers: an empty name; take it out; * stands for anything
+    a.toml:20:70: pbx "k2": /sides/internal: 5 is no object; write its keys and values
+    a.toml:22:1: trigger "CRM": /url: missing; write url = "https://…"
+    a.toml:25:10: trigger "CRM": /method: "POTS" is not known; write "POST", "PUT", "GET"
+    a.toml:26:11: trigger "CRM": /retries: 11 does not fit; write a whole number from 0 to 10
+    a.toml:27:40: trigger "CRM": /filters/0/valeu: no such key; did you mean value?
+    a.toml:27:62: trigger "CRM": /filters/1/field: missing; write field = "…"
+    a.toml:28:21: trigger "CRM": /headers/X-Key: the environment has no CRM_KEY; set CRM_KEY
+    a.toml:30:3: user: no such kind; the kinds are tenant, pbx, trigger
     b.json:4:50: trigger "Other": /url: not a text; write it in quotes, or { env = "NAME" }, or { file = "PATH" }
     "#);
 }

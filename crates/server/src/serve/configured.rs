@@ -89,7 +89,8 @@ impl Configured {
         }
         for pbx in pbxs {
             let tokens = of_pbx.remove(&pbx.key).unwrap_or_default();
-            let of = PbxAccess { dialect: pbx.dialect, tenant: pbx.tenant, zone: pbx.zone, tokens };
+            let sides = Arc::new(pbx.sides);
+            let of = PbxAccess { dialect: pbx.dialect, tenant: pbx.tenant, zone: pbx.zone, sides, tokens };
             access.pbxs.insert(pbx.key, of);
         }
         info!(tenants = access.tenants.len(), pbxs = access.pbxs.len(), "configuration taken over");

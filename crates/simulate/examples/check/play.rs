@@ -49,6 +49,7 @@ impl Player {
             content_type: Some("application/json"),
             zone: None,
             header: None,
+            sides: Default::default(),
         };
         let decoded = decode(dialect, &source, &message.body);
         for reject in &decoded.rejects {

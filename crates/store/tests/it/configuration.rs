@@ -33,6 +33,7 @@ fn pbx(key: &str) -> Pbx {
         region: "".into(),
         dialect: Dialect::Native,
         environment: "".into(),
+        sides: Default::default(),
     }
 }
 

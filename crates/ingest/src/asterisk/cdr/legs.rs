@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ringpost_model::{
     Bridge, Fields, LegDirection, LegId, LegRecord, LegReport, NumberName, Report, Service, ServiceStay,
-    Side, Text, Timestamp,
+    Side, SideRules, Text, Timestamp,
 };
 
 use super::row::{Disposition, Row};
@@ -27,16 +27,16 @@ struct Known {
 }
 
 /// Adds the records of the rows of one call, which are in order of time.
-pub(super) fn tell(rows: &[Row], records: &mut Vec<LegRecord>) {
+pub(super) fn tell(rows: &[Row], sides: &SideRules, records: &mut Vec<LegRecord>) {
     let Some(first) = rows.first() else { return };
     let mut legs: BTreeMap<LegId, Known> = BTreeMap::new();
     for row in rows {
         let Some(caller) = leg_id(&row.call, &row.channel) else { continue };
         let callee =
             leg_id(&row.call, &row.other).filter(|callee| !row.other.is_empty() && *callee != caller);
-        legs.entry(caller.clone()).or_default().of_caller(row, callee.as_ref());
+        legs.entry(caller.clone()).or_default().of_caller(row, callee.as_ref(), sides);
         if let Some(callee) = callee {
-            legs.entry(callee).or_default().of_callee(row);
+            legs.entry(callee).or_default().of_callee(row, sides);
         }
     }
     join_halves(&first.call, &mut legs);
@@ -89,9 +89,9 @@ impl Known {
         self.created.is_none()
     }
 
-    fn of_caller(&mut self, row: &Row, callee: Option<&LegId>) {
+    fn of_caller(&mut self, row: &Row, callee: Option<&LegId>, sides: &SideRules) {
         if self.is_new() {
-            self.fields = if endpoint::is_local(&row.channel) { loopback() } else { caller(row) };
+            self.fields = if endpoint::is_local(&row.channel) { loopback() } else { caller(row, sides) };
         }
         self.ended_as(row);
         let answer = row.answer.filter(|answer| *answer <= row.end);
@@ -104,9 +104,9 @@ impl Known {
         }
     }
 
-    fn of_callee(&mut self, row: &Row) {
+    fn of_callee(&mut self, row: &Row, sides: &SideRules) {
         if self.is_new() {
-            self.fields = if endpoint::is_local(&row.other) { loopback() } else { callee(row) };
+            self.fields = if endpoint::is_local(&row.other) { loopback() } else { callee(row, sides) };
         }
         let recording = None;
         self.ended_as(&Row { recording, ..row.clone() });
@@ -150,8 +150,10 @@ fn loopback() -> Fields {
     Fields { side: Some(Side::Service), ..Fields::default() }
 }
 
-fn caller(row: &Row) -> Fields {
-    let is_external = endpoint::is_outside_context(&row.context) || endpoint::is_outside_name(&row.channel);
+fn caller(row: &Row, sides: &SideRules) -> Fields {
+    let of_context = || sides.of_context(&row.context).filter(|side| *side == Side::External);
+    let side = sides.of_endpoint(endpoint::endpoint(&row.channel)).or_else(of_context);
+    let is_external = side.or_else(|| sides.of_number(&row.number)) == Some(Side::External);
     let device = NumberName { number: row.number.clone(), name: endpoint::endpoint(&row.channel).into() };
     let is_named = !row.number.is_empty();
     Fields {
@@ -169,8 +171,9 @@ fn caller(row: &Row) -> Fields {
 }
 
 /// An endpoint called by its number says which of a group it is; another says no more than what was dialled.
-fn callee(row: &Row) -> Fields {
-    let is_external = endpoint::is_outside_name(&row.other);
+fn callee(row: &Row, sides: &SideRules) -> Fields {
+    let side = sides.of_endpoint(endpoint::endpoint(&row.other));
+    let is_external = side.or_else(|| sides.of_number(&row.dialled)) == Some(Side::External);
     let name = endpoint::endpoint(&row.other);
     let is_number = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit());
     let own = if is_number && !is_external { Text::from(name) } else { number(&row.dialled) };

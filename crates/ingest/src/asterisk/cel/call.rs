@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, DefaultHasher};
 
-use ringpost_model::{LegRecord, Timestamp};
+use ringpost_model::{LegRecord, SideRules, Timestamp};
 
 use super::bridges::Bridges;
 use super::channel::Channel;
@@ -111,15 +111,15 @@ fn root(parents: &mut [usize], mut at: usize) -> usize {
 
 /// Every channel's first and last rows are there.
 pub(super) fn is_whole(rows: &[Row]) -> bool {
-    let call = Call::new(rows);
+    let call = Call::new(rows, Default::default());
     call.channels.iter().all(|channel| channel.start.is_some() && channel.ended.is_some())
 }
 
 /// Tells calls as leg records, by time.
-pub(super) fn tell(calls: Vec<Vec<Row>>, records: &mut Vec<LegRecord>) {
+pub(super) fn tell(calls: Vec<Vec<Row>>, sides: &SideRules, records: &mut Vec<LegRecord>) {
     let first = records.len();
     for rows in &calls {
-        let call = Call::new(rows);
+        let call = Call::new(rows, sides);
         let bridges = Bridges::of(&call);
         legs::tell(&call, bridges, records);
     }
@@ -127,11 +127,11 @@ pub(super) fn tell(calls: Vec<Vec<Row>>, records: &mut Vec<LegRecord>) {
 }
 
 impl<'a> Call<'a> {
-    fn new(rows: &'a [Row]) -> Self {
+    fn new(rows: &'a [Row], sides: &'a SideRules) -> Self {
         let mut sorted: Vec<&Row> = rows.iter().collect();
         sorted.sort_by(|a, b| (&a.owner, &a.channel).cmp(&(&b.owner, &b.channel)));
         let of_one = sorted.chunk_by(|a, b| a.owner == b.owner && a.channel == b.channel);
-        let mut channels: Vec<Channel<'a>> = of_one.map(|rows| Channel::new(rows.to_vec())).collect();
+        let mut channels: Vec<Channel<'a>> = of_one.map(|rows| Channel::new(rows.to_vec(), sides)).collect();
         channels.sort_by_key(|channel| channel.first());
         let mut placings = Vec::new();
         let mut outgoing = Vec::new();

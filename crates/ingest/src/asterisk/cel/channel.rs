@@ -1,6 +1,6 @@
 //! One channel of a call: what its own rows tell, and what the rows beside them tell of it.
 
-use ringpost_model::{Fields, LegDirection, NumberName, Side, Text, Timestamp};
+use ringpost_model::{Fields, LegDirection, NumberName, Side, SideRules, Text, Timestamp};
 
 use super::cause;
 use super::row::{Event, Row};
@@ -18,11 +18,12 @@ pub(super) struct Channel<'a> {
     pub(super) answered: Option<Timestamp>,
     /// At its end, else at its hang-up.
     pub(super) ended: Option<Timestamp>,
+    sides: &'a SideRules,
 }
 
 impl<'a> Channel<'a> {
     /// Of at least one row.
-    pub(super) fn new(rows: Vec<&'a Row>) -> Self {
+    pub(super) fn new(rows: Vec<&'a Row>, sides: &'a SideRules) -> Self {
         let last = |wanted: fn(&Event) -> bool| rows.iter().rfind(|row| wanted(&row.event)).map(|row| row.at);
         let end = last(|event| *event == Event::End);
         Self {
@@ -31,6 +32,7 @@ impl<'a> Channel<'a> {
             answered: rows.iter().find(|row| row.event == Event::Answer).map(|row| row.at),
             ended: end.or_else(|| last(|event| matches!(event, Event::Hangup(_)))),
             rows,
+            sides,
         }
     }
 
@@ -89,7 +91,7 @@ impl<'a> Channel<'a> {
             let side = self.is_external().then_some(Side::External);
             return Fields { side, cause, ..Fields::default() };
         };
-        let comes_from_outside = endpoint::is_outside_context(&start.context) || self.has(&Event::Incoming);
+        let comes_from_outside = self.is_context_outside() || self.has(&Event::Incoming);
         let direction = direction(start, comes_from_outside);
         let is_in = direction == LegDirection::In;
         let is_external = (dialled_outside && !is_in) || self.is_external();
@@ -146,8 +148,22 @@ impl<'a> Channel<'a> {
     }
 
     fn is_external(&self) -> bool {
-        let comes_from_outside = self.start.is_some_and(|start| endpoint::is_outside_context(&start.context));
-        comes_from_outside || endpoint::is_outside_name(self.name) || self.has(&Event::Incoming)
+        if self.has(&Event::Incoming) {
+            return true;
+        }
+        let number = self.rows.iter().map(|row| &*row.number).find(|number| !number.is_empty());
+        match self.sides.of_endpoint(endpoint::endpoint(self.name)) {
+            Some(side) => side == Side::External,
+            None => {
+                let by_number = || number.and_then(|number| self.sides.of_number(number));
+                self.is_context_outside() || by_number() == Some(Side::External)
+            }
+        }
+    }
+
+    fn is_context_outside(&self) -> bool {
+        let of_context = |start: &Row| self.sides.of_context(&start.context) == Some(Side::External);
+        self.start.is_some_and(of_context)
     }
 
     /// Number and name of the first row that has a number; of the first application where the rules for incoming

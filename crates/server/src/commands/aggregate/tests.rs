@@ -163,6 +163,21 @@ fn resources_give_names_and_zones() {
 
 /// `ringpost aggregate … | head -1` is no failure.
 #[test]
+fn resources_say_who_is_behind_a_carrier() {
+    let folder = tempfile::tempdir().unwrap();
+    let resources = "[[pbx]]\nkey = \"fs1\"\n[pbx.sides]\ninternal = { gateways = [\"branch-*\"] }\n";
+    std::fs::write(folder.path().join("r.toml"), resources).unwrap();
+    let leg = r#"{"variables":{"uuid":"u","direction":"outbound","sip_gateway_name":"branch-leeds",
+        "start_uepoch":"1773133200000000","end_uepoch":"1773133210000000"}}"#;
+    let aggregate = ["aggregate", "--dialect", "freeswitch-cdr", "--pbx", "fs1"];
+    let (_, stock, _) = ringpost(&aggregate, leg);
+    let (_, ruled, _) =
+        ringpost(&[&aggregate[..], &["--resources", folder.path().to_str().unwrap()]].concat(), leg);
+    assert!(stock.contains(r#""dir":3"#), "{stock}");
+    assert!(ruled.contains(r#""dir":1"#), "{ruled}");
+}
+
+#[test]
 fn a_reader_that_leaves_ends_the_run_quietly() {
     struct Left;
     impl std::io::Write for Left {

@@ -87,17 +87,21 @@ fn a_change_names_its_keys_and_no_secret() {
     let company = Company::new();
     company.apply(&[]);
     company.write(
-        &COMPANY.replace("hunter2", "hunter3").replace("\"spare\"", "\"second\"").replace("\"GB\"", "\"IE\""),
+        &COMPANY
+            .replace("hunter2", "hunter3")
+            .replace("\"spare\"", "\"second\"")
+            .replace("\"GB\"", "\"IE\"")
+            .replace("dialect = ", "sides = { internal = { gateways = [\"branch-*\"] } }\ndialect = "),
     );
     let (_, out) = company.apply(&["--dry-run"]);
     insta::assert_snapshot!(out, @r#"
     unchanged  tenant   reseller
     change     tenant   acme                                        region
-    unchanged  pbx      fs1
+    change     pbx      fs1                                         sides
     unchanged  token    fs1 / 9f9f5111-f7b2-7a78-1f1f-1ddde5ebc2dd
     change     token    fs1 / second                                name
     change     trigger  acme / CRM                                  url
-    3 to change, 3 unchanged; dry run, nothing written
+    4 to change, 2 unchanged; dry run, nothing written
     "#);
     assert!(!out.contains("hunter"));
 }

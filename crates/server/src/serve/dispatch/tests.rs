@@ -218,6 +218,7 @@ async fn a_trigger_of_one_environment_tells_no_other() {
         region: "".into(),
         dialect: Dialect::Native,
         environment: environment.into(),
+        sides: Default::default(),
     };
     running.store.put_pbx(&pbx("test"), clock::now()).await.unwrap();
     running.configure(r#""environments":["live"]"#).await;

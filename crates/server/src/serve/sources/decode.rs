@@ -22,6 +22,7 @@ pub(super) fn judge(access: &Access, grant: &Grant, new: &NewPiece) -> Delivered
         content_type: None,
         zone: grant.zone,
         header: Some(new.first_line.as_slice()).filter(|line| !line.is_empty()),
+        sides: &grant.sides,
     };
     if let Some((begin, body)) = new.piece.whole().filter(|_| reads_together(grant.dialect)) {
         return together(&judge, &source, begin, body);
