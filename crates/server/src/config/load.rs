@@ -217,13 +217,13 @@ fn breaker(reader: &mut Reader, breaker: &mut Breaker) {
 }
 
 fn rest(reader: &mut Reader, config: &mut Config) {
+    let memory = ByteSize::mib(1)..=ByteSize::mib(1 << 20);
+    reader.set_within("enrich.tables_memory", &mut config.enrich.tables_memory, memory);
     reader.set_within(
         "triggers.cache_ttl",
         &mut config.triggers.cache_ttl,
         SECOND..=Duration::from_secs(600),
     );
-    let memory = ByteSize::mib(1)..=ByteSize::mib(1 << 20);
-    reader.set_within("enrich.tables_memory", &mut config.enrich.tables_memory, memory);
     reader.set_within("triggers.poll", &mut config.triggers.poll, MILLISECOND * 10..=Duration::from_secs(60));
     reader.set_within("store.keep_sessions", &mut config.store.keep_sessions, DAY..=CENTURY);
     reader.set_within("store.keep_attempts", &mut config.store.keep_attempts, DAY..=CENTURY);
