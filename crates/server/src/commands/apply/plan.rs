@@ -41,7 +41,7 @@ pub(crate) enum Action {
 #[derive(Debug)]
 pub(crate) enum What {
     Tenant(Tenant),
-    Pbx(Pbx),
+    Pbx(Box<Pbx>),
     Token(PbxKey, Token),
     Trigger(Box<OwnedTrigger>),
     NoTenant(TenantKey),
@@ -92,7 +92,7 @@ impl Plan {
             kind: "pbx",
             name: key.to_string(),
             differs,
-            what: What::Pbx(declared.pbx),
+            what: What::Pbx(Box::new(declared.pbx)),
         });
         declared.tokens.into_iter().map(|token| (key.clone(), token)).collect()
     }
