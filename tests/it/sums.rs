@@ -12,7 +12,7 @@ use std::sync::Arc;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use ringpost_ingest::{Decoded, Source, decode};
-use ringpost_model::{Dialect, PbxKey, TenantKey};
+use ringpost_model::{Dialect, PbxKey, TenantKey, Timestamp};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -29,6 +29,12 @@ key = "fs1"
 tenant = "acme"
 dialect = "freeswitch-cdr"
 tokens = ["token-of-the-tests-for-fs1"]
+
+[[pbx]]
+key = "kz1"
+tenant = "acme"
+dialect = "kazoo"
+tokens = ["token-of-the-tests-for-kz1"]
 
 [[pbx]]
 key = "ast1"
@@ -48,6 +54,7 @@ fn of(dialect: Dialect) -> (&'static str, &'static [&'static str]) {
     match dialect {
         Dialect::Native => ("k1", &["fuzz/leg"]),
         Dialect::FreeswitchCdr => ("fs1", &["freeswitch-cdr", "fuzz/freeswitch"]),
+        Dialect::Kazoo => ("kz1", &["kazoo"]),
         Dialect::AsteriskCel => ("ast1", &["asterisk-cel"]),
         Dialect::AsteriskCdr => ("ast2", &["asterisk-cdr"]),
     }
@@ -134,7 +141,8 @@ fn change(random: &mut StdRng, value: &mut Value) {
 
 fn decoded(dialect: Dialect, bytes: &[u8]) -> Decoded {
     let (tenant, pbx) = (TenantKey::new("acme").ok(), PbxKey::new(of(dialect).0).ok());
-    decode(dialect, &Source { tenant, pbx, ..Source::default() }, bytes)
+    let received = Some(Timestamp::from_micros(1_773_133_200_000_000));
+    decode(dialect, &Source { tenant, pbx, received, ..Source::default() }, bytes)
 }
 
 /// Legs and dead letters that a body has to lead to.

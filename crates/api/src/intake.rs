@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use ringpost_ingest::{Reason, Reject, Source, decode};
-use ringpost_model::{Dialect, LegRecord, PbxKey};
+use ringpost_model::{Dialect, LegRecord, PbxKey, Timestamp};
 
 use crate::access::{Access, Grant, Standing};
 
@@ -15,6 +15,9 @@ pub trait Intake: Clone + Send + Sync + 'static {
     /// # Errors
     /// Nothing of it is stored, and when to try again.
     fn store(&self, delivered: Delivered) -> impl Future<Output = Result<(), NotStored>> + Send;
+
+    /// What time it is: when a request arrived, for messages without a time of their own.
+    fn now(&self) -> Timestamp;
 }
 
 /// Everything that one request, or one reading of a file, brought.
@@ -89,7 +92,13 @@ pub struct NotStored {
 }
 
 /// Reads a body and judges every record of it under the grant.
-pub(crate) fn judge(access: &Access, grant: &Grant, content_type: Option<&str>, body: &[u8]) -> Delivered {
+pub(crate) fn judge(
+    access: &Access,
+    grant: &Grant,
+    content_type: Option<&str>,
+    received: Timestamp,
+    body: &[u8],
+) -> Delivered {
     let source = Source {
         tenant: grant.tenant.clone(),
         pbx: Some(grant.pbx.clone()),
@@ -97,6 +106,7 @@ pub(crate) fn judge(access: &Access, grant: &Grant, content_type: Option<&str>, 
         zone: grant.zone,
         header: None,
         sides: &grant.sides,
+        received: Some(received),
     };
     let decoded = decode(grant.dialect, &source, body);
     let judge = Judge { access, grant, input: &format!("http {}", grant.pbx) };

@@ -94,7 +94,7 @@ async fn take_in<I: Intake>(
     let (head, body) = request.into_parts();
     let body = read(body, shared.limits).await?;
     let content_type = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let delivered = judge(access, grant, content_type, &body);
+    let delivered = judge(access, grant, content_type, shared.intake.now(), &body);
     let legs = delivered.records.len();
     let dead_letters = delivered.dead_letters.clone();
     if legs == 0 && dead_letters.is_empty() {

@@ -5,7 +5,7 @@ use ringpost_model::Dialect;
 use crate::decoded::{Decoded, Reject, Source};
 use crate::frame::{Frame, frames};
 use crate::reason::Reason;
-use crate::{asterisk, freeswitch, native};
+use crate::{asterisk, freeswitch, kazoo, native};
 
 /// Decodes the frames of one input, one after the other.
 ///
@@ -62,6 +62,7 @@ impl Decoder {
         }
         match self.dialect {
             Dialect::FreeswitchCdr => freeswitch::decode(source, frame.bytes, decoded),
+            Dialect::Kazoo => kazoo::decode(source, frame.bytes, decoded),
             _ => native::decode(frame.bytes, decoded),
         }?;
         Ok(1)

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ringpost_model::{LegRecord, PbxKey, SideRules, TenantKey};
+use ringpost_model::{LegRecord, PbxKey, SideRules, TenantKey, Timestamp};
 
 use crate::Reason;
 
@@ -27,6 +27,8 @@ pub struct Source<'a> {
     pub header: Option<&'a [u8]>,
     /// Who is behind a carrier, where a message does not say; by default what fits stock installations.
     pub sides: &'a SideRules,
+    /// When the bytes arrived, where they came at once: the time of a message that has none of its own.
+    pub received: Option<Timestamp>,
 }
 
 /// What became of some bytes: every element of the input is accepted or among the rejects.
@@ -81,6 +83,8 @@ pub struct Notes {
     pub far_legs: u64,
     /// Lines that name the columns of a table; they are no elements.
     pub headers: u64,
+    /// Messages of a switch that say nothing of a leg; they were read, and give no record.
+    pub passed_over: u64,
 }
 
 impl Position {
@@ -110,5 +114,6 @@ impl Notes {
         self.local_times += other.local_times;
         self.far_legs += other.far_legs;
         self.headers += other.headers;
+        self.passed_over += other.passed_over;
     }
 }

@@ -9,7 +9,6 @@ mod dial;
 mod document;
 mod far;
 mod meetings;
-mod node;
 mod own;
 mod side;
 mod variables;
@@ -17,8 +16,8 @@ mod variables;
 use ringpost_model::{PbxKey, TenantKey};
 
 use crate::decoded::{Decoded, Notes, Source};
+use crate::node;
 use crate::reason::Reason;
-use crate::text;
 use document::Document;
 use own::Own;
 
@@ -31,29 +30,22 @@ pub(crate) fn is_one_wrapped_body(source: &Source<'_>, bytes: &[u8]) -> bool {
 /// Decodes one document, plain or wrapped, and adds its legs.
 pub(crate) fn decode(source: &Source<'_>, bytes: &[u8], decoded: &mut Decoded) -> Result<(), Reason> {
     if bytes.first() == Some(&b'{') {
-        return decode_json(source, bytes, decoded).map_err(|(reason, _)| reason);
+        return decode_json(source, bytes, decoded);
     }
     let inner = body::unwrap(bytes)?;
     let error = match decode_json(source, inner.trim_ascii(), decoded) {
-        Ok(()) => return Ok(()),
-        Err((reason, is_syntax)) if !is_syntax => return Err(reason),
-        Err((reason, _)) => reason,
+        Err(reason @ Reason::NotJson(_)) => reason,
+        done => return done,
     };
     let mended = body::mend(&inner).ok_or_else(|| error.clone())?;
     decode_json(source, mended.as_bytes(), decoded).map_err(|_| error)
 }
 
-/// With the reason goes whether the bytes were no JSON at all.
-fn decode_json(source: &Source<'_>, bytes: &[u8], decoded: &mut Decoded) -> Result<(), (Reason, bool)> {
-    let checked = text::check(bytes).map_err(|reason| (reason, false))?;
-    let halves = text::replace_half_characters(&checked.text);
-    let (json, halves) = match &halves {
-        Some((fixed, halves)) => (fixed.as_str(), *halves),
-        None => (checked.text.as_ref(), 0),
-    };
-    let node = node::parse(json).map_err(|error| (Reason::NotJson(error.to_string()), true))?;
-    let mut notes = Notes { invalid_utf8: checked.replaced + halves, ..Notes::default() };
-    let records = legs(source, &node, &mut notes).map_err(|reason| (reason, false))?;
+fn decode_json(source: &Source<'_>, bytes: &[u8], decoded: &mut Decoded) -> Result<(), Reason> {
+    let (records, notes) = node::read(bytes, |node, invalid_utf8| {
+        let mut notes = Notes { invalid_utf8, ..Notes::default() };
+        Ok((legs(source, node, &mut notes)?, notes))
+    })?;
     decoded.records.extend(records);
     decoded.notes.add(notes);
     Ok(())

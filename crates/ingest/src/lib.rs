@@ -9,7 +9,9 @@ mod decode;
 mod decoded;
 mod frame;
 mod freeswitch;
+mod kazoo;
 mod native;
+mod node;
 mod reason;
 mod text;
 

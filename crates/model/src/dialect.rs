@@ -13,6 +13,8 @@ pub enum Dialect {
     Native,
     /// FreeSWITCH `mod_json_cdr` documents.
     FreeswitchCdr,
+    /// Kazoo's call events and call detail records.
+    Kazoo,
     /// Asterisk's channel event log, as CSV or JSON lines.
     AsteriskCel,
     /// Asterisk's call detail records, as CSV or JSON lines.
@@ -21,13 +23,15 @@ pub enum Dialect {
 
 impl Dialect {
     /// Every dialect, in the order of help texts.
-    pub const ALL: [Self; 4] = [Self::Native, Self::FreeswitchCdr, Self::AsteriskCel, Self::AsteriskCdr];
+    pub const ALL: [Self; 5] =
+        [Self::Native, Self::FreeswitchCdr, Self::Kazoo, Self::AsteriskCel, Self::AsteriskCdr];
 
     /// The name as written in configuration and on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Native => "native",
             Self::FreeswitchCdr => "freeswitch-cdr",
+            Self::Kazoo => "kazoo",
             Self::AsteriskCel => "asterisk-cel",
             Self::AsteriskCdr => "asterisk-cdr",
         }

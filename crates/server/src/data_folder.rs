@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringpost_api::{Delivered, Intake, NotStored};
+use ringpost_model::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
@@ -194,5 +195,9 @@ impl<I: Intake> Intake for Guarded<I> {
         self.intake.store(delivered).await?;
         // Deleted meanwhile: what was written is in a file that nobody will find again.
         self.files.check()
+    }
+
+    fn now(&self) -> Timestamp {
+        self.intake.now()
     }
 }

@@ -8,6 +8,7 @@ mod asterisk;
 mod company;
 mod compare;
 mod dice;
+mod kazoo;
 mod scenario;
 mod script;
 mod simulation;

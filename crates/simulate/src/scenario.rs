@@ -41,6 +41,19 @@ const OF_TABLES: [(u64, Scenario); 7] = [
     (15, odd::room),
 ];
 
+/// Those of which Kazoo's messages tell all that the record needs.
+const OF_KAZOO: [(u64, Scenario); 9] = [
+    (560, incoming::incoming),
+    (200, outgoing::outgoing),
+    (110, internal::internal),
+    (20, outgoing::click_to_call),
+    (25, outgoing::dialler),
+    (15, outgoing::agent_joins_dialler),
+    (15, internal::mobile_twin),
+    (10, odd::loopback),
+    (20, odd::clocks_apart),
+];
+
 /// Those of which call detail records tell the parties: who was called first by the switch seems to have called.
 const OF_PATHS: [(u64, Scenario); 4] =
     [(560, incoming::incoming), (200, outgoing::outgoing), (110, internal::internal), (15, odd::room)];
@@ -56,6 +69,21 @@ pub(crate) fn of_tables(dice: &mut Dice, begin: Micros, tag: &str, by_paths: boo
     story.as_asterisk();
     scenario(&mut story);
     story.script
+}
+
+/// Makes up one call of a Kazoo; one that comes to meet in a room is made up anew, for its messages tell no rooms.
+pub(crate) fn of_kazoo(dice: &mut Dice, begin: Micros, tag: &str) -> Script {
+    loop {
+        let pbx = dice.pick(&PBXS);
+        let scenario = dice.weighted(&OF_KAZOO);
+        let mut story = Story::new(dice, pbx, begin, tag);
+        story.as_kazoo();
+        scenario(&mut story);
+        let script = story.script;
+        if script.legs.iter().all(|leg| leg.fields.service.is_none()) {
+            return script;
+        }
+    }
 }
 
 /// Makes up one call that begins at `begin`, or up to `room` calls that meet. `tag` makes its ids unique.

@@ -33,6 +33,12 @@ fn documents_of_a_freeswitch_come_out_as_it_happened() {
 }
 
 #[test]
+fn messages_of_a_kazoo_come_out_as_it_happened() {
+    check(Dialect::Kazoo, Run::Offline, 1_000, 2032);
+    check(Dialect::Kazoo, Run::Stream, 500, 2033);
+}
+
+#[test]
 fn channel_events_of_an_asterisk_come_out_as_it_happened() {
     check(Dialect::AsteriskCel, Run::Offline, 500, 2029);
 }

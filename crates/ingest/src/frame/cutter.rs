@@ -20,7 +20,7 @@ pub(crate) enum Cut {
 #[derive(Debug)]
 pub(crate) struct Cutter {
     position: Position,
-    /// Objects outside an array end with their line (all but freeswitch-cdr), not with their bracket.
+    /// Objects outside an array end with their line (all but freeswitch-cdr and kazoo), not with their bracket.
     by_line: bool,
     in_array: bool,
     scan: Scan,
@@ -66,7 +66,7 @@ enum Stop {
 
 impl Cutter {
     pub(crate) fn new(dialect: Dialect) -> Self {
-        let by_line = !matches!(dialect, Dialect::FreeswitchCdr);
+        let by_line = !matches!(dialect, Dialect::FreeswitchCdr | Dialect::Kazoo);
         Self { position: Position::FIRST, by_line, in_array: false, scan: Scan::default() }
     }
 

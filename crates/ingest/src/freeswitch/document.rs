@@ -2,9 +2,9 @@
 
 use ringpost_model::Timestamp;
 
-use super::node::Node;
 use super::variables::Variables;
 use crate::decoded::Notes;
+use crate::node::Node;
 use crate::reason::Reason;
 
 const SWITCH: &str = "FreeSWITCH's mod_json_cdr";

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use percent_encoding::percent_decode_str;
 use ringpost_model::{InvalidTime, Timestamp};
 
-use super::node::Node;
 use crate::decoded::Notes;
+use crate::node::Node;
 use crate::reason::{Reason, clip};
 
 /// What FreeSWITCH never leaves bare in an encoded value (`SWITCH_URL_UNSAFE`), the percent sign aside.

@@ -40,7 +40,7 @@ Examples:
   ringpost aggregate --dialect asterisk-cel /var/log/asterisk/cel-custom/Master.csv
   ringpost aggregate --resources resources/ --rejects rejects.ndjson legs.ndjson")]
 pub struct Aggregate {
-    /// What the input is written in: native, freeswitch-cdr, asterisk-cel, asterisk-cdr
+    /// What the input is written in: native, freeswitch-cdr, kazoo, asterisk-cel, asterisk-cdr
     #[arg(long, value_name = "DIALECT", default_value = "native")]
     pub dialect: Dialect,
     /// Whose calls these are; native records say it themselves
@@ -84,6 +84,7 @@ pub fn run(args: &Aggregate, io: &mut Io<'_>) -> Result<Outcome, Failure> {
         zone: settings.resolve(&args.tenant, &args.pbx).pbx_zone,
         header: None,
         sides: pbx.map(|pbx| &pbx.sides).unwrap_or_default(),
+        received: None,
     };
     let mut inputs = Inputs::open(&args.files, args.dialect)?;
     let rejects = Rejects::open(args.rejects.as_deref())?;

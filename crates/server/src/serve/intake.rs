@@ -44,6 +44,10 @@ impl<L: Log, S: Ledger> Intake for LogIntake<L, S> {
         self.count(&delivered);
         Ok(())
     }
+
+    fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
 }
 
 impl<L: Clone, S: Ledger> LogIntake<L, S> {

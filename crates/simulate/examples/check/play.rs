@@ -50,6 +50,7 @@ impl Player {
             zone: None,
             header: None,
             sides: Default::default(),
+            received: None,
         };
         let decoded = decode(dialect, &source, &message.body);
         for reject in &decoded.rejects {

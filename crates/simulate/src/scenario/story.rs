@@ -184,6 +184,13 @@ impl<'a> Story<'a> {
         self.script.tells_bridges = true;
     }
 
+    /// Told by messages of a Kazoo: every bridge, no alerts, no machines with legs.
+    pub(crate) fn as_kazoo(&mut self) {
+        self.alerts = false;
+        self.legless_machines = true;
+        self.script.tells_bridges = true;
+    }
+
     /// All have hung up, and nothing is known but what the documents say.
     pub(crate) fn close_switch(&mut self) {
         self.finish();

@@ -9,7 +9,7 @@ use super::watch::NewPiece;
 /// Whether elements that follow each other are looked at together: rows of one call, of which no single one says what
 /// a leg was.
 fn reads_together(dialect: Dialect) -> bool {
-    !matches!(dialect, Dialect::Native | Dialect::FreeswitchCdr)
+    matches!(dialect, Dialect::AsteriskCel | Dialect::AsteriskCdr)
 }
 
 /// Judges a piece.
@@ -23,6 +23,7 @@ pub(super) fn judge(access: &Access, grant: &Grant, new: &NewPiece) -> Delivered
         zone: grant.zone,
         header: Some(new.first_line.as_slice()).filter(|line| !line.is_empty()),
         sides: &grant.sides,
+        received: None,
     };
     if let Some((begin, body)) = new.piece.whole().filter(|_| reads_together(grant.dialect)) {
         return together(&judge, &source, begin, body);

@@ -1,35 +1,50 @@
-//! JSON as a tree that keeps repeated keys: documents of 2013 to 2015 have `callflow` twice, and both matter.
+//! JSON as a tree that keeps repeated keys: FreeSWITCH's documents of 2013 to 2015 have `callflow` twice, and both
+//! matter.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
+use crate::reason::Reason;
+use crate::text;
+
 /// A value. What kind of scalar it was does not matter: switches and proxies write numbers either way.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Node<'a> {
+pub(crate) enum Node<'a> {
     Nothing,
     Text(Cow<'a, str>),
     List(Vec<Node<'a>>),
     Object(Vec<(Cow<'a, str>, Node<'a>)>),
 }
 
-pub(super) fn parse(json: &str) -> Result<Node<'_>, serde_json::Error> {
-    serde_json::from_str(json)
+/// Checks bytes, parses them, and has them read; told with the tree is how many broken characters were replaced.
+pub(crate) fn read<T>(
+    bytes: &[u8],
+    reader: impl FnOnce(&Node<'_>, u64) -> Result<T, Reason>,
+) -> Result<T, Reason> {
+    let checked = text::check(bytes)?;
+    let halves = text::replace_half_characters(&checked.text);
+    let (json, halves) = match &halves {
+        Some((fixed, halves)) => (fixed.as_str(), *halves),
+        None => (checked.text.as_ref(), 0),
+    };
+    let node: Node<'_> = serde_json::from_str(json).map_err(|error| Reason::NotJson(error.to_string()))?;
+    reader(&node, checked.replaced + halves)
 }
 
 impl<'a> Node<'a> {
     /// The value of a key; of a repeated one the last.
-    pub(super) fn get(&self, key: &str) -> Option<&Self> {
+    pub(crate) fn get(&self, key: &str) -> Option<&Self> {
         self.all(key).last()
     }
 
     /// Every value of a key, in order.
-    pub(super) fn all(&self, key: &str) -> impl Iterator<Item = &Self> {
+    pub(crate) fn all(&self, key: &str) -> impl Iterator<Item = &Self> {
         self.entries().iter().filter(move |(name, _)| name == key).map(|(_, value)| value)
     }
 
-    pub(super) fn entries(&self) -> &[(Cow<'a, str>, Self)] {
+    pub(crate) fn entries(&self) -> &[(Cow<'a, str>, Self)] {
         match self {
             Self::Object(entries) => entries,
             _ => &[],
@@ -37,7 +52,7 @@ impl<'a> Node<'a> {
     }
 
     /// The elements of a list; anything else is a list of itself.
-    pub(super) fn items(&self) -> &[Self] {
+    pub(crate) fn items(&self) -> &[Self] {
         match self {
             Self::List(items) => items,
             Self::Nothing => &[],
@@ -46,7 +61,7 @@ impl<'a> Node<'a> {
     }
 
     /// A text that is not empty.
-    pub(super) fn text(&self) -> Option<&str> {
+    pub(crate) fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) if !text.is_empty() => Some(text),
             _ => None,
@@ -54,7 +69,7 @@ impl<'a> Node<'a> {
     }
 
     /// The text of a key.
-    pub(super) fn text_of(&self, key: &str) -> Option<&str> {
+    pub(crate) fn text_of(&self, key: &str) -> Option<&str> {
         self.get(key).and_then(Self::text)
     }
 }

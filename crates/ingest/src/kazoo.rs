@@ -1,0 +1,92 @@
+//! Dialect `kazoo`: call events and call detail records of Kazoo, from its message bus or as its webhooks post them
+//! (enrichment-and-dialects.md 2, seed-systems.md 4).
+//!
+//! An event says one thing of one leg. What its end says of its begin is in whole seconds, and so counts only until
+//! something more exact comes: see `events`.
+
+mod body;
+mod event;
+mod fields;
+mod legs;
+mod message;
+mod side;
+mod times;
+
+use ringpost_model::{PbxKey, TenantKey};
+
+use crate::decoded::{Decoded, Notes, Source};
+use crate::node::{self, Node};
+use crate::reason::{Reason, clip};
+use event::Event;
+use message::Message;
+
+const SWITCH: &str = "Kazoo";
+
+/// Decodes one message, JSON or a form, and adds what it says.
+pub(crate) fn decode(source: &Source<'_>, bytes: &[u8], decoded: &mut Decoded) -> Result<(), Reason> {
+    let is_json = matches!(bytes.first(), Some(b'{' | b'['));
+    let (records, notes) = if is_json {
+        node::read(bytes, |node, invalid_utf8| of_body(source, node, invalid_utf8))
+    } else {
+        let form = body::form(bytes)?;
+        of_body(source, &form, 0)
+    }?;
+    decoded.records.extend(records);
+    decoded.notes.add(notes);
+    Ok(())
+}
+
+type Told = (Vec<ringpost_model::LegRecord>, Notes);
+
+/// One message, or the list of them that Kazoo's API answers with.
+fn of_body(source: &Source<'_>, node: &Node<'_>, invalid_utf8: u64) -> Result<Told, Reason> {
+    if !matches!(node, Node::Object(_)) {
+        return Err(Reason::NotAnObject("something else"));
+    }
+    let mut told = (Vec::new(), Notes { invalid_utf8, ..Notes::default() });
+    match node.get("data") {
+        Some(Node::List(items)) => {
+            for (index, item) in items.iter().enumerate() {
+                of_message(source, &Message::read(item), &mut told)
+                    .map_err(|reason| reason.inside(&format!("data[{index}]")))?;
+            }
+        }
+        _ => of_message(source, &Message::read(node), &mut told)?,
+    }
+    Ok(told)
+}
+
+fn of_message(source: &Source<'_>, message: &Message<'_>, told: &mut Told) -> Result<(), Reason> {
+    let Some(event) = Event::of(message)? else {
+        told.1.passed_over += 1;
+        return Ok(());
+    };
+    let owner = (tenant(source, message)?, pbx(source, message)?);
+    told.0.extend(legs::records(source, message, event, owner)?);
+    Ok(())
+}
+
+/// The source's tenant; on a cluster, the account of the message.
+fn tenant(source: &Source<'_>, message: &Message<'_>) -> Result<TenantKey, Reason> {
+    if let Some(tenant) = &source.tenant {
+        return Ok(tenant.clone());
+    }
+    let remedy =
+        "; an event without an account is nobody's: leave such calls out, or give the pbx one tenant";
+    let account = message.of_leg("accountid");
+    let account = account.ok_or(Reason::Missing { path: "Account-ID".to_owned(), remedy })?;
+    TenantKey::new(account).map_err(|_| Reason::Invalid {
+        path: "Account-ID".to_owned(),
+        rule: "a tenant is 1 to 64 of A-Z a-z 0-9 . _ -",
+        got: format!("{:?}", clip(account)),
+    })
+}
+
+fn pbx(source: &Source<'_>, message: &Message<'_>) -> Result<PbxKey, Reason> {
+    if let Some(pbx) = &source.pbx {
+        return Ok(pbx.clone());
+    }
+    let remedy = "; a message does not say which platform wrote it: name the pbx";
+    let missing = || Reason::Missing { path: "cluster_id".to_owned(), remedy };
+    message.text("clusterid").and_then(|cluster| PbxKey::new(cluster).ok()).ok_or_else(missing)
+}

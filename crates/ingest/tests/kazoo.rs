@@ -1,0 +1,224 @@
+//! Kazoo's messages to finished records: what a tenant reads of a call, whichever way and order they come in.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ringpost_ingest::{Decoded, Source, decode};
+use ringpost_model::{Dialect, LegRecord, PbxKey, TenantKey, Timestamp};
+use ringpost_session::{Config, Machine, Output, Settings};
+use serde_json::{Map, Value, json};
+
+fn source() -> Source<'static> {
+    Source { tenant: TenantKey::new("acme").ok(), pbx: PbxKey::new("kz1").ok(), ..Source::default() }
+}
+
+fn read(bytes: &[u8]) -> Decoded {
+    decode(Dialect::Kazoo, &source(), bytes)
+}
+
+/// The records of the calls, as one offline run prints them.
+fn records(legs: impl IntoIterator<Item = LegRecord>) -> Vec<Map<String, Value>> {
+    let mut machine = Machine::new(Config::offline(), Arc::new(Settings::default()));
+    for leg in legs {
+        machine.handle(Timestamp::from_micros(0), leg);
+    }
+    machine.finish();
+    let mut records = Vec::new();
+    while let Some(output) = machine.poll() {
+        if let Output::Record(envelope) = output {
+            let Value::Object(record) = serde_json::to_value(&envelope.cdr).unwrap() else { unreachable!() };
+            records.push(record);
+        }
+    }
+    records
+}
+
+/// All that differs from call to call, as text.
+fn told(record: &Map<String, Value>) -> String {
+    let of_interest = |key: &str| !["id", "dType", "sVer", "pbxId", "tz"].contains(&key);
+    let entries = record.iter().filter(|(key, _)| of_interest(key));
+    let entries = entries.map(|(key, value)| format!("{key}={}", value.to_string().trim_matches('"')));
+    entries.collect::<Vec<_>>().join(" ")
+}
+
+fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    let name = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
+    paths.iter().map(|path| (name(path), std::fs::read(path).unwrap())).collect()
+}
+
+fn fixtures() -> Vec<(String, Vec<u8>)> {
+    let fixtures = files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/kazoo"));
+    assert!(!fixtures.is_empty());
+    fixtures
+}
+
+fn fixture(name: &str) -> Vec<u8> {
+    fixtures().into_iter().find(|(file, _)| file == name).unwrap().1
+}
+
+/// One line a fixture; the calls begin at 09:00 on 2026-03-10. Worked out by hand from the times in them.
+#[test]
+fn calls_of_every_way_come_out_as_they_happened() {
+    let mut out = String::new();
+    for (name, bytes) in fixtures() {
+        let decoded = read(&bytes);
+        assert_eq!(decoded.rejects, [], "{name}");
+        let records = records(decoded.records);
+        assert_eq!(records.len(), 1, "{name}: {records:#?}");
+        writeln!(out, "{name}: {}", told(&records[0])).unwrap();
+    }
+    insta::assert_snapshot!(out);
+}
+
+#[test]
+fn the_order_in_which_messages_come_does_not_matter() {
+    for (name, bytes) in fixtures() {
+        let legs = read(&bytes).records;
+        let expected = records(legs.clone());
+        assert_eq!(records(legs.into_iter().rev()), expected, "{name}");
+    }
+}
+
+/// What each message says, before anything is put together.
+#[test]
+fn legs_of_a_call_on_the_bus() {
+    let legs = read(&fixture("internal-held.ndjson")).records;
+    let lines: Vec<String> = legs.iter().map(|leg| serde_json::to_string(leg).unwrap()).collect();
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+fn destroy() -> Value {
+    let last = fixture("internal-held.ndjson");
+    serde_json::from_slice(last.trim_ascii_end().split(|byte| *byte == b'\n').next_back().unwrap()).unwrap()
+}
+
+/// `Call-ID` → `call_id`, `callid`, `callId`.
+fn spelled(value: &Value, spell: &dyn Fn(&str) -> String) -> Value {
+    match value {
+        Value::Object(entries) => entries
+            .iter()
+            .map(|(key, value)| (spell(key), spelled(value, spell)))
+            .collect::<Map<_, _>>()
+            .into(),
+        other => other.clone(),
+    }
+}
+
+fn as_text(value: &Value) -> Value {
+    match value {
+        Value::Number(number) => number.to_string().into(),
+        Value::Bool(flag) => flag.to_string().into(),
+        Value::Object(entries) => {
+            entries.iter().map(|(key, value)| (key.clone(), as_text(value))).collect::<Map<_, _>>().into()
+        }
+        other => other.clone(),
+    }
+}
+
+#[test]
+fn every_spelling_and_wrapping_of_a_message_says_the_same() {
+    let message = destroy();
+    let expected = read(message.to_string().as_bytes());
+    assert_eq!((expected.records.len(), expected.rejects.len()), (2, 0));
+    let snake = |key: &str| key.to_lowercase().replace('-', "_");
+    let bare = |key: &str| key.replace('-', "");
+    let bodies = [
+        spelled(&message, &snake).to_string(),
+        spelled(&message, &bare).to_string(),
+        as_text(&message).to_string(),
+        serde_json::to_string_pretty(&message).unwrap(),
+        json!([message]).to_string(),
+        json!({ "data": [message], "status": "success" }).to_string(),
+        json!({ "action": "event", "name": "CHANNEL_DESTROY", "data": spelled(&message, &snake) })
+            .to_string(),
+    ];
+    for body in bodies {
+        let decoded = read(body.as_bytes());
+        assert_eq!(decoded.rejects, [], "{body}");
+        assert_eq!(decoded.records, expected.records, "{body}");
+    }
+}
+
+#[test]
+fn an_answer_as_it_happened_counts_before_the_one_that_the_end_tells_in_seconds() {
+    let fixture = fixture("internal-held.ndjson");
+    let lines: Vec<&[u8]> = fixture.trim_ascii_end().split(|byte| *byte == b'\n').collect();
+    let answered = |lines: &[&[u8]]| {
+        let records = records(read(&lines.join(&b'\n')).records);
+        (records[0]["answer"].clone(), records[0]["talk"].clone(), records[0]["ring"].clone())
+    };
+    assert_eq!(answered(&lines), (json!("2026-03-10T09:00:06+00:00"), json!(17), json!(6)));
+    let ends: Vec<&[u8]> = lines[lines.len() - 2..].to_vec();
+    assert_eq!(answered(&ends), (json!("2026-03-10T09:00:06+00:00"), json!(25), json!(6)));
+}
+
+fn reason(body: &str) -> String {
+    let decoded = decode(Dialect::Kazoo, &Source { tenant: None, ..source() }, body.as_bytes());
+    assert_eq!((decoded.records.len(), decoded.rejects.len()), (0, 1), "{body}");
+    decoded.rejects[0].reason.to_string()
+}
+
+#[test]
+fn a_message_that_says_no_leg_says_why() {
+    let reasons = [
+        r#"{"a":1}"#,
+        r#"{"Call-ID":"a"}"#,
+        r#"{"Event-Name":"CHANNEL_CREATE","Account-ID":"x"}"#,
+        r#"{"Event-Name":"CHANNEL_CREATE","Call-ID":"a","Timestamp":63940352400}"#,
+        r#"{"Event-Name":"CHANNEL_CREATE","Call-ID":"a","Account-ID":"x y"}"#,
+        r#"{"Event-Name":"CHANNEL_ANSWER","Call-ID":"a","Account-ID":"x","Timestamp":"soon"}"#,
+        r#"{"Event-Name":"CHANNEL_ANSWER","Call-ID":"a","Account-ID":"x","Timestamp":1}"#,
+        r#"{"event_name":"PARK_PARKED","call_id":"a","account_id":"x","parking_slot":1}"#,
+        r#"[["a"]]"#,
+        "<xml/>",
+    ];
+    let reasons: Vec<String> = reasons.iter().map(|body| reason(body)).collect();
+    insta::assert_snapshot!(reasons.join("\n"));
+}
+
+#[test]
+fn a_park_without_a_time_happens_when_it_arrives() {
+    let received = Timestamp::parse("2026-03-10T09:00:15Z").ok();
+    let body = br#"{"event_name":"PARK_PARKED","call_id":"a","parking_slot":1}"#;
+    let decoded = decode(Dialect::Kazoo, &Source { received, ..source() }, body);
+    let record = serde_json::to_value(&decoded.records[0]).unwrap();
+    assert_eq!(
+        (&record["event"], &record["slot"], &record["at"]),
+        (&json!("parked"), &json!("1"), &json!(1_773_133_215_000_000_i64))
+    );
+}
+
+/// Legs that Kazoo sends to another of its nodes keep their id.
+#[test]
+fn one_call_id_on_two_nodes_is_two_legs_of_one_call() {
+    let id = "3f8d3557-e3b7-4bd2-b253-81c905d474cd";
+    let leg = |direction: &str, node: &str| {
+        let message = json!({ "Event-Name": "CHANNEL_CREATE", "Call-ID": id, "Call-Direction": direction,
+            "Timestamp": 63_940_352_400_i64, "Switch-Nodename": format!("freeswitch@{node}") });
+        read(message.to_string().as_bytes()).records.remove(0)
+    };
+    let (placed, came_in) = (leg("outbound", "fs1"), leg("inbound", "fs2"));
+    assert_eq!((placed.leg.as_str(), came_in.leg.as_str()), (id, format!("fs2/{id}").as_str()));
+    assert_eq!(came_in.links, [id.into()]);
+}
+
+/// Published samples of webhooks, which are not part of this project.
+#[test]
+fn published_samples_are_read() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/samples/kazoo");
+    for (name, bytes) in files(&folder) {
+        let decoded = decode(
+            Dialect::Kazoo,
+            &Source { received: Some(Timestamp::from_micros(1_773_133_200_000_000)), ..source() },
+            &bytes,
+        );
+        assert_eq!(decoded.rejects, [], "{name}");
+        let is_of_call = !name.contains("object") && !name.contains("notifications");
+        assert_eq!(decoded.records.is_empty(), !is_of_call, "{name}: {:?}", decoded.records);
+    }
+}
