@@ -11,12 +11,18 @@ mod endpoint;
 mod pairs;
 mod table;
 
-use ringpost_model::{Dialect, PbxKey, SideRules, TenantKey};
+use std::sync::Arc;
+
+use ringpost_model::{Dialect, LegRecord, PbxKey, SideRules, TenantKey};
 
 use crate::decoded::{Decoded, Source};
 use crate::frame::Frame;
-use crate::reason::{Reason, clip};
+use crate::reason::Reason;
 use table::Table;
+
+/// So many rows, or bytes of text in them, are gathered before calls are told.
+const GATHERED: usize = 20_000;
+const GATHERED_BYTES: usize = 16 << 20;
 
 /// Rows of one input, until they are made into records.
 #[derive(Debug)]
@@ -115,6 +121,51 @@ pub fn looks_like(dialect: Dialect, bytes: &[u8]) -> bool {
     table::looks_like(columns, bytes)
 }
 
+/// Rows of one table that are not yet told.
+#[derive(Debug)]
+struct Untold<R> {
+    rows: Vec<R>,
+    bytes: usize,
+    /// Of the row read last: nearly always that of the next.
+    owner: Option<Arc<Owner>>,
+}
+
+impl<R> Default for Untold<R> {
+    fn default() -> Self {
+        Self { rows: Vec::new(), bytes: 0, owner: None }
+    }
+}
+
+impl<R> Untold<R> {
+    /// One copy of an owner for all of its rows.
+    fn shared(&mut self, owner: Owner) -> Arc<Owner> {
+        match &self.owner {
+            Some(known) if **known == owner => known.clone(),
+            _ => self.owner.insert(Arc::new(owner)).clone(),
+        }
+    }
+
+    /// Keeps a row with so many bytes of text.
+    fn keep(&mut self, row: R, bytes: usize) {
+        self.bytes += bytes;
+        self.rows.push(row);
+    }
+
+    fn is_full(&self) -> bool {
+        self.rows.len() >= GATHERED || self.bytes >= GATHERED_BYTES
+    }
+
+    fn take(&mut self) -> Vec<R> {
+        self.bytes = 0;
+        std::mem::take(&mut self.rows)
+    }
+}
+
+/// In the order in which a stream would have brought them.
+fn sort_by_time(records: &mut [LegRecord]) {
+    records.sort_by(|a, b| (a.stream_time(), &a.leg).cmp(&(b.stream_time(), &b.leg)));
+}
+
 /// Whose a row is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Owner {
@@ -139,11 +190,7 @@ impl Owner {
 fn tenant_of_row(table: &Table) -> Result<TenantKey, Reason> {
     for (column, name) in [(table::TENANT, "tenantid"), (table::ACCOUNT, "accountcode")] {
         if let Some(text) = table.text(column) {
-            return TenantKey::new(text).map_err(|_| Reason::Invalid {
-                path: name.to_owned(),
-                rule: "a tenant is 1 to 64 of A-Z a-z 0-9 . _ -",
-                got: format!("{:?}", clip(text)),
-            });
+            return TenantKey::new(text).map_err(|_| Reason::no_tenant(name, text));
         }
     }
     let remedy = "; this switch serves several tenants: set tenantid or accountcode on its endpoints, or give the \

@@ -73,11 +73,7 @@ fn tenant(source: &Source<'_>, document: &Document<'_>) -> Result<TenantKey, Rea
     }
     for name in ["ringpost_tenant", "domain_name"] {
         if let Some(value) = document.variables.get(name) {
-            return TenantKey::new(value).map_err(|_| Reason::Invalid {
-                path: format!("variables.{name}"),
-                rule: "a tenant is 1 to 64 of A-Z a-z 0-9 . _ -",
-                got: format!("{:?}", crate::reason::clip(value)),
-            });
+            return TenantKey::new(value).map_err(|_| Reason::no_tenant(&format!("variables.{name}"), value));
         }
     }
     let remedy = "; this switch serves several tenants: set the channel variable ringpost_tenant, or domain_name, \

@@ -16,7 +16,7 @@ use ringpost_model::{PbxKey, TenantKey};
 
 use crate::decoded::{Decoded, Notes, Source};
 use crate::node::{self, Node};
-use crate::reason::{Reason, clip};
+use crate::reason::Reason;
 use event::Event;
 use message::Message;
 
@@ -75,11 +75,7 @@ fn tenant(source: &Source<'_>, message: &Message<'_>) -> Result<TenantKey, Reaso
         "; an event without an account is nobody's: leave such calls out, or give the pbx one tenant";
     let account = message.of_leg("accountid");
     let account = account.ok_or(Reason::Missing { path: "Account-ID".to_owned(), remedy })?;
-    TenantKey::new(account).map_err(|_| Reason::Invalid {
-        path: "Account-ID".to_owned(),
-        rule: "a tenant is 1 to 64 of A-Z a-z 0-9 . _ -",
-        got: format!("{:?}", clip(account)),
-    })
+    TenantKey::new(account).map_err(|_| Reason::no_tenant("Account-ID", account))
 }
 
 fn pbx(source: &Source<'_>, message: &Message<'_>) -> Result<PbxKey, Reason> {

@@ -85,6 +85,15 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// A text that stands where a tenant is told, and is none.
+    pub(crate) fn no_tenant(path: &str, text: &str) -> Self {
+        Self::Invalid {
+            path: path.to_owned(),
+            rule: "a tenant is 1 to 64 of A-Z a-z 0-9 . _ -",
+            got: format!("{:?}", clip(text)),
+        }
+    }
+
     /// A short word for counting; there are few, and they stay.
     pub const fn code(&self) -> &'static str {
         match self {

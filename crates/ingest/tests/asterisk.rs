@@ -3,14 +3,20 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
 use proptest::prelude::*;
 use ringpost_ingest::{Decoded, Decoder, Source, decode, frames, looks_like_table};
-use ringpost_model::{Dialect, LegRecord, PartyNames, PbxKey, Side, SideRules, TenantKey, Timestamp};
-use ringpost_session::{Config, Machine, Output, Settings};
+use ringpost_model::{Dialect, PartyNames, PbxKey, Side, SideRules, TenantKey};
 use serde_json::{Map, Value};
+
+#[path = "support/calls.rs"]
+mod calls;
+#[path = "support/fixtures.rs"]
+mod fixtures;
+
+use calls::records;
+use fixtures::{files, fixture, fixtures, told};
 
 fn source() -> Source<'static> {
     Source { tenant: TenantKey::new("acme").ok(), pbx: PbxKey::new("ast1").ok(), ..Source::default() }
@@ -22,52 +28,10 @@ fn read(dialect: Dialect, bytes: &[u8]) -> Decoded {
     decoded
 }
 
-/// The records of the calls, as one offline run prints them.
-fn records(legs: Vec<LegRecord>) -> Vec<Map<String, Value>> {
-    let mut machine = Machine::new(Config::offline(), Arc::new(Settings::default()));
-    for leg in legs {
-        machine.handle(Timestamp::from_micros(0), leg);
-    }
-    machine.finish();
-    let mut records = Vec::new();
-    while let Some(output) = machine.poll() {
-        if let Output::Record(envelope) = output {
-            let Value::Object(record) = serde_json::to_value(&envelope.cdr).unwrap() else { unreachable!() };
-            records.push(record);
-        }
-    }
-    records
-}
-
 fn call(dialect: Dialect, bytes: &[u8]) -> Map<String, Value> {
     let records = records(read(dialect, bytes).records);
     assert_eq!(records.len(), 1, "{records:#?}");
     records.into_iter().next().unwrap()
-}
-
-/// All that differs from call to call, as text.
-fn told(record: &Map<String, Value>) -> String {
-    let of_interest = |key: &str| !["id", "dType", "sVer", "pbxId", "tz"].contains(&key);
-    let entries = record.iter().filter(|(key, _)| of_interest(key));
-    let entries = entries.map(|(key, value)| format!("{key}={}", value.to_string().trim_matches('"')));
-    entries.collect::<Vec<_>>().join(" ")
-}
-
-fn fixtures(dialect: Dialect) -> Vec<(String, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(dialect.name());
-    files(&folder)
-}
-
-fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
-    paths.sort();
-    let name = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
-    paths.iter().map(|path| (name(path), std::fs::read(path).unwrap())).collect()
-}
-
-fn fixture(dialect: Dialect, name: &str) -> Vec<u8> {
-    fixtures(dialect).into_iter().find(|(file, _)| file == name).unwrap().1
 }
 
 /// One line a fixture; the calls begin at 09:00 on 2026-03-10.
@@ -168,7 +132,7 @@ fn rows_that_come_one_by_one_lose_no_more_than_the_page_says() {
         let whole = call(Dialect::AsteriskCel, &bytes);
         let (header, rows) = lines(&bytes);
         let alone = rows.iter().flat_map(|row| read(Dialect::AsteriskCel, &joined(header, &[row])).records);
-        let alone = records(alone.collect());
+        let alone = records(alone);
         assert_eq!(alone.len(), 1, "{name}");
         for key in whole.keys().chain(alone[0].keys()) {
             let values = [whole.get(key), alone[0].get(key)].map(|value| value.map(ToString::to_string));

@@ -2,12 +2,13 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
-use std::sync::Arc;
 
 use ringpost_ingest::{Decoded, Source, decode};
-use ringpost_model::{Dialect, PbxKey, TenantKey, Timestamp};
-use ringpost_session::{Config, Machine, Output, Settings};
-use serde_json::Value;
+use ringpost_model::{Dialect, PbxKey, TenantKey};
+use serde_json::{Map, Value};
+
+#[path = "support/calls.rs"]
+mod calls;
 
 fn read(documents: &[&[u8]]) -> Decoded {
     let source = Source {
@@ -19,21 +20,10 @@ fn read(documents: &[&[u8]]) -> Decoded {
 }
 
 /// The records of the calls, as one offline run prints them.
-fn records(documents: &[&[u8]]) -> Vec<Value> {
+fn records(documents: &[&[u8]]) -> Vec<Map<String, Value>> {
     let decoded = read(documents);
     assert_eq!(decoded.rejects, []);
-    let mut machine = Machine::new(Config::offline(), Arc::new(Settings::default()));
-    for record in decoded.records {
-        machine.handle(Timestamp::from_micros(0), record);
-    }
-    machine.finish();
-    let mut records = Vec::new();
-    while let Some(output) = machine.poll() {
-        if let Output::Record(envelope) = output {
-            records.push(serde_json::to_value(&envelope.cdr).unwrap());
-        }
-    }
-    records
+    calls::records(decoded.records)
 }
 
 /// Some keys of the only record, as `key=value`, absent ones left out.
@@ -44,7 +34,7 @@ fn check(documents: &[&[u8]], keys: &str, expected: &str) {
         .split_whitespace()
         .filter_map(|key| Some(format!("{key}={}", records[0].get(key)?.to_string().trim_matches('"'))))
         .collect();
-    assert_eq!(shown.join(" "), expected, "{:#}", records[0]);
+    assert_eq!(shown.join(" "), expected, "{:#?}", records[0]);
 }
 
 const TIMES: &str = "start answer end dur ring talk hold park ans lost short cause dir type partial";

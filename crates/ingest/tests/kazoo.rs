@@ -2,13 +2,19 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
 use ringpost_ingest::{Decoded, Source, decode};
-use ringpost_model::{Dialect, LegRecord, PbxKey, TenantKey, Timestamp};
-use ringpost_session::{Config, Machine, Output, Settings};
+use ringpost_model::{Dialect, PbxKey, TenantKey, Timestamp};
 use serde_json::{Map, Value, json};
+
+#[path = "support/calls.rs"]
+mod calls;
+#[path = "support/fixtures.rs"]
+mod fixtures;
+
+use calls::records;
+use fixtures::{files, fixture, fixtures, told};
 
 fn source() -> Source<'static> {
     Source { tenant: TenantKey::new("acme").ok(), pbx: PbxKey::new("kz1").ok(), ..Source::default() }
@@ -18,54 +24,11 @@ fn read(bytes: &[u8]) -> Decoded {
     decode(Dialect::Kazoo, &source(), bytes)
 }
 
-/// The records of the calls, as one offline run prints them.
-fn records(legs: impl IntoIterator<Item = LegRecord>) -> Vec<Map<String, Value>> {
-    let mut machine = Machine::new(Config::offline(), Arc::new(Settings::default()));
-    for leg in legs {
-        machine.handle(Timestamp::from_micros(0), leg);
-    }
-    machine.finish();
-    let mut records = Vec::new();
-    while let Some(output) = machine.poll() {
-        if let Output::Record(envelope) = output {
-            let Value::Object(record) = serde_json::to_value(&envelope.cdr).unwrap() else { unreachable!() };
-            records.push(record);
-        }
-    }
-    records
-}
-
-/// All that differs from call to call, as text.
-fn told(record: &Map<String, Value>) -> String {
-    let of_interest = |key: &str| !["id", "dType", "sVer", "pbxId", "tz"].contains(&key);
-    let entries = record.iter().filter(|(key, _)| of_interest(key));
-    let entries = entries.map(|(key, value)| format!("{key}={}", value.to_string().trim_matches('"')));
-    entries.collect::<Vec<_>>().join(" ")
-}
-
-fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
-    paths.sort();
-    let name = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
-    paths.iter().map(|path| (name(path), std::fs::read(path).unwrap())).collect()
-}
-
-fn fixtures() -> Vec<(String, Vec<u8>)> {
-    let fixtures = files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/kazoo"));
-    assert!(!fixtures.is_empty());
-    fixtures
-}
-
-fn fixture(name: &str) -> Vec<u8> {
-    fixtures().into_iter().find(|(file, _)| file == name).unwrap().1
-}
-
 /// One line a fixture; the calls begin at 09:00 on 2026-03-10. Worked out by hand from the times in them.
 #[test]
 fn calls_of_every_way_come_out_as_they_happened() {
     let mut out = String::new();
-    for (name, bytes) in fixtures() {
+    for (name, bytes) in fixtures(Dialect::Kazoo) {
         let decoded = read(&bytes);
         assert_eq!(decoded.rejects, [], "{name}");
         let records = records(decoded.records);
@@ -77,7 +40,7 @@ fn calls_of_every_way_come_out_as_they_happened() {
 
 #[test]
 fn the_order_in_which_messages_come_does_not_matter() {
-    for (name, bytes) in fixtures() {
+    for (name, bytes) in fixtures(Dialect::Kazoo) {
         let legs = read(&bytes).records;
         let expected = records(legs.clone());
         assert_eq!(records(legs.into_iter().rev()), expected, "{name}");
@@ -87,13 +50,13 @@ fn the_order_in_which_messages_come_does_not_matter() {
 /// What each message says, before anything is put together.
 #[test]
 fn legs_of_a_call_on_the_bus() {
-    let legs = read(&fixture("internal-held.ndjson")).records;
+    let legs = read(&fixture(Dialect::Kazoo, "internal-held.ndjson")).records;
     let lines: Vec<String> = legs.iter().map(|leg| serde_json::to_string(leg).unwrap()).collect();
     insta::assert_snapshot!(lines.join("\n"));
 }
 
 fn destroy() -> Value {
-    let last = fixture("internal-held.ndjson");
+    let last = fixture(Dialect::Kazoo, "internal-held.ndjson");
     serde_json::from_slice(last.trim_ascii_end().split(|byte| *byte == b'\n').next_back().unwrap()).unwrap()
 }
 
@@ -146,7 +109,7 @@ fn every_spelling_and_wrapping_of_a_message_says_the_same() {
 
 #[test]
 fn an_answer_as_it_happened_counts_before_the_one_that_the_end_tells_in_seconds() {
-    let fixture = fixture("internal-held.ndjson");
+    let fixture = fixture(Dialect::Kazoo, "internal-held.ndjson");
     let lines: Vec<&[u8]> = fixture.trim_ascii_end().split(|byte| *byte == b'\n').collect();
     let answered = |lines: &[&[u8]]| {
         let records = records(read(&lines.join(&b'\n')).records);

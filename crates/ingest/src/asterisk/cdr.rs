@@ -6,19 +6,13 @@
 mod legs;
 mod row;
 
-use std::sync::Arc;
-
 use ringpost_model::{LegRecord, SideRules};
 
 use super::table::{ACCOUNT, Columns, LINKEDID, OWN, SKIP, TENANT, Table, UNIQUEID};
-use super::{Owner, Source, clock};
+use super::{Owner, Source, Untold, clock, sort_by_time};
 use crate::decoded::Notes;
 use crate::reason::Reason;
 use row::Row;
-
-/// So many rows, or bytes of text in them, are gathered before they are told.
-const GATHERED: usize = 20_000;
-const GATHERED_BYTES: usize = 16 << 20;
 
 const CHANNEL: usize = OWN;
 const OTHER: usize = OWN + 1;
@@ -145,11 +139,7 @@ fn is_id(text: &str) -> bool {
 
 /// Rows that are not yet told.
 #[derive(Debug, Default)]
-pub(super) struct Rows {
-    rows: Vec<Row>,
-    bytes: usize,
-    owner: Option<Arc<Owner>>,
-}
+pub(super) struct Rows(Untold<Row>);
 
 impl Rows {
     /// Keeps a row.
@@ -160,33 +150,28 @@ impl Rows {
         owner: Owner,
         notes: &mut Notes,
     ) -> Result<(), Reason> {
-        let owner = match &self.owner {
-            Some(known) if **known == owner => known.clone(),
-            _ => self.owner.insert(Arc::new(owner)).clone(),
-        };
-        let row = Row::read(source, table, owner, notes)?;
-        self.bytes += row.bytes();
-        self.rows.push(row);
+        let row = Row::read(source, table, self.0.shared(owner), notes)?;
+        let bytes = row.bytes();
+        self.0.keep(row, bytes);
         Ok(())
     }
 
     /// Tells all once there are many: nothing shows whether a call will have more rows.
     pub(super) fn settle(&mut self, sides: &SideRules, records: &mut Vec<LegRecord>) {
-        if self.rows.len() >= GATHERED || self.bytes >= GATHERED_BYTES {
+        if self.0.is_full() {
             self.finish(sides, records);
         }
     }
 
     /// Tells all.
     pub(super) fn finish(&mut self, sides: &SideRules, records: &mut Vec<LegRecord>) {
-        let mut rows = std::mem::take(&mut self.rows);
-        self.bytes = 0;
+        let mut rows = self.0.take();
         rows.sort_unstable();
         rows.dedup();
         let first = records.len();
         for call in rows.chunk_by(|a, b| a.call == b.call && a.owner == b.owner) {
             legs::tell(call, sides, records);
         }
-        records[first..].sort_by(|a, b| (a.stream_time(), &a.leg).cmp(&(b.stream_time(), &b.leg)));
+        sort_by_time(&mut records[first..]);
     }
 }

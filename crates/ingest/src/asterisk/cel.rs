@@ -12,19 +12,13 @@ mod group;
 mod legs;
 mod row;
 
-use std::sync::Arc;
-
 use ringpost_model::{LegRecord, SideRules};
 
 use super::table::{ACCOUNT, Columns, LINKEDID, OWN, SKIP, TENANT, Table, UNIQUEID};
-use super::{Owner, Source};
+use super::{GATHERED, GATHERED_BYTES, Owner, Source, Untold};
 use crate::decoded::Notes;
 use crate::reason::Reason;
 use row::Row;
-
-/// So many rows, or bytes of text in them, are gathered before the calls that are over are told.
-const GATHERED: usize = 20_000;
-const GATHERED_BYTES: usize = 16 << 20;
 
 const EVENT: usize = OWN;
 const USER_EVENT: usize = OWN + 1;
@@ -99,12 +93,7 @@ fn order(fields: &[&str]) -> Option<&'static [usize]> {
 
 /// Rows that are not yet told.
 #[derive(Debug, Default)]
-pub(super) struct Rows {
-    rows: Vec<Row>,
-    bytes: usize,
-    /// Of the row read last: nearly always that of the next.
-    owner: Option<Arc<Owner>>,
-}
+pub(super) struct Rows(Untold<Row>);
 
 impl Rows {
     /// Keeps a row, if it says anything.
@@ -115,13 +104,9 @@ impl Rows {
         owner: Owner,
         notes: &mut Notes,
     ) -> Result<(), Reason> {
-        let owner = match &self.owner {
-            Some(known) if **known == owner => known.clone(),
-            _ => self.owner.insert(Arc::new(owner)).clone(),
-        };
-        if let Some(row) = Row::read(source, table, owner, notes)? {
-            self.bytes += row.bytes();
-            self.rows.push(row);
+        if let Some(row) = Row::read(source, table, self.0.shared(owner), notes)? {
+            let bytes = row.bytes();
+            self.0.keep(row, bytes);
         }
         Ok(())
     }
@@ -129,22 +114,21 @@ impl Rows {
     /// Tells the calls that are over once there are many rows. One at whose begin or end rows are missing waits for
     /// them, but not for ever.
     pub(super) fn settle(&mut self, sides: &SideRules, records: &mut Vec<LegRecord>) {
-        if self.rows.len() < GATHERED && self.bytes < GATHERED_BYTES {
+        if !self.0.is_full() {
             return;
         }
-        let (done, rest) = call::split(std::mem::take(&mut self.rows), call::is_whole);
-        self.rows = rest;
-        self.bytes = self.rows.iter().map(Row::bytes).sum();
+        let (done, rest) = call::split(self.0.take(), call::is_whole);
+        self.0.bytes = rest.iter().map(Row::bytes).sum();
+        self.0.rows = rest;
         call::tell(done, sides, records);
-        if self.rows.len() > GATHERED / 2 || self.bytes > GATHERED_BYTES / 2 {
+        if self.0.rows.len() > GATHERED / 2 || self.0.bytes > GATHERED_BYTES / 2 {
             self.finish(sides, records);
         }
     }
 
     /// Tells all.
     pub(super) fn finish(&mut self, sides: &SideRules, records: &mut Vec<LegRecord>) {
-        let (all, _) = call::split(std::mem::take(&mut self.rows), |_| true);
-        self.bytes = 0;
+        let (all, _) = call::split(self.0.take(), |_| true);
         call::tell(all, sides, records);
     }
 }

@@ -9,7 +9,7 @@ use super::bridges::Bridges;
 use super::channel::Channel;
 use super::row::{Event, Row};
 use super::{group, legs};
-use crate::asterisk::endpoint;
+use crate::asterisk::{endpoint, sort_by_time};
 
 /// The channels of one call.
 #[derive(Debug)]
@@ -123,7 +123,7 @@ pub(super) fn tell(calls: Vec<Vec<Row>>, sides: &SideRules, records: &mut Vec<Le
         let bridges = Bridges::of(&call);
         legs::tell(&call, bridges, records);
     }
-    records[first..].sort_by(|a, b| (a.stream_time(), &a.leg).cmp(&(b.stream_time(), &b.leg)));
+    sort_by_time(&mut records[first..]);
 }
 
 impl<'a> Call<'a> {
