@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use chrono_tz::Tz;
+use ringpost_ingest::Source;
 use ringpost_model::{Dialect, PbxKey, SideRules, TenantKey};
 use sha2::{Digest, Sha256};
 
@@ -75,6 +76,19 @@ pub struct Grant {
     pub zone: Option<Tz>,
     /// Who is behind a carrier, where messages do not say.
     pub sides: Arc<SideRules>,
+}
+
+impl Grant {
+    /// What messages that come under it are read with. How they came is the caller's to add.
+    pub fn source(&self) -> Source<'_> {
+        Source {
+            tenant: self.tenant.clone(),
+            pbx: Some(self.pbx.clone()),
+            zone: self.zone,
+            sides: &self.sides,
+            ..Source::default()
+        }
+    }
 }
 
 /// How a leg's tenant is judged.

@@ -99,15 +99,7 @@ pub(crate) fn judge(
     received: Timestamp,
     body: &[u8],
 ) -> Delivered {
-    let source = Source {
-        tenant: grant.tenant.clone(),
-        pbx: Some(grant.pbx.clone()),
-        content_type,
-        zone: grant.zone,
-        header: None,
-        sides: &grant.sides,
-        received: Some(received),
-    };
+    let source = Source { content_type, received: Some(received), ..grant.source() };
     let decoded = decode(grant.dialect, &source, body);
     let judge = Judge { access, grant, input: &format!("http {}", grant.pbx) };
     let read = decoded.accepted + decoded.notes.headers;

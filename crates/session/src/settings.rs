@@ -97,9 +97,9 @@ impl Settings {
     /// Settings for the legs of a tenant on a pbx.
     pub fn resolve(&self, tenant: &TenantKey, pbx: &PbxKey) -> Arc<PbxSettings> {
         let mut resolved = self.default.clone();
+        resolved.region = self.region(tenant, pbx);
         if let Some(of_tenant) = self.tenants.get(tenant) {
             resolved.tenant_zone = of_tenant.zone;
-            resolved.region = of_tenant.region;
             resolved.thresholds = of_tenant.thresholds;
             resolved.max_live = of_tenant.max_live;
         }
@@ -107,9 +107,14 @@ impl Settings {
             resolved.pbx_id.clone_from(&of_pbx.id);
             resolved.pbx_name.clone_from(&of_pbx.name);
             resolved.pbx_zone = of_pbx.zone;
-            resolved.region = of_pbx.region.or(resolved.region);
         }
         Arc::new(resolved)
+    }
+
+    /// The region in which the numbers of a tenant on a pbx are read; none = they stay as received.
+    pub fn region(&self, tenant: &TenantKey, pbx: &PbxKey) -> Option<Region> {
+        let of_tenant = || self.tenants.get(tenant).map_or(self.default.region, |of_tenant| of_tenant.region);
+        self.find(tenant, pbx).and_then(|of_pbx| of_pbx.region).or_else(of_tenant)
     }
 
     fn find(&self, tenant: &TenantKey, pbx: &PbxKey) -> Option<&OfPbx> {

@@ -176,7 +176,7 @@ impl Walk {
                 newest
             }
         };
-        let key = axum::body::Bytes::copy_from_slice(envelope.tenant.as_str().as_bytes());
+        let key = Bytes::copy_from_slice(envelope.tenant.as_str().as_bytes());
         let value =
             Command::enrich(envelope, tables, self.wanted.fire).to_bytes().context("write a command")?;
         Ok(Record { key, value: value.into(), timestamp: (self.again.clock)().micros() })

@@ -357,7 +357,7 @@ impl Enrich<'_> {
     fn all(&mut self, places: &mut Places, mut envelope: Envelope) -> Envelope {
         places.enrich(&mut envelope.cdr);
         if let Known::All(tables) = self.tables.of(&envelope.tenant) {
-            let region = self.settings.resolve(&envelope.tenant, &envelope.pbx).region;
+            let region = self.settings.region(&envelope.tenant, &envelope.pbx);
             let Counts { matches, more_matches, is_rated } = tables.enrich(&mut envelope, region);
             self.counts.matches += matches;
             self.counts.more_matches += more_matches;

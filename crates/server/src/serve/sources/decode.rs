@@ -16,15 +16,8 @@ fn reads_together(dialect: Dialect) -> bool {
 pub(super) fn judge(access: &Access, grant: &Grant, new: &NewPiece) -> Delivered {
     let input = format!("file {}", new.path.display());
     let judge = Judge { access, grant, input: &input };
-    let source = Source {
-        tenant: grant.tenant.clone(),
-        pbx: Some(grant.pbx.clone()),
-        content_type: None,
-        zone: grant.zone,
-        header: Some(new.first_line.as_slice()).filter(|line| !line.is_empty()),
-        sides: &grant.sides,
-        received: None,
-    };
+    let header = Some(new.first_line.as_slice()).filter(|line| !line.is_empty());
+    let source = Source { header, ..grant.source() };
     if let Some((begin, body)) = new.piece.whole().filter(|_| reads_together(grant.dialect)) {
         return together(&judge, &source, begin, body);
     }
