@@ -3,6 +3,7 @@
 mod harmless;
 mod io;
 mod outcome;
+mod spinner;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -14,6 +15,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 pub(crate) use harmless::harmless;
 pub use io::Io;
 pub use outcome::{Failure, Outcome};
+pub(crate) use spinner::spinner;
 
 use crate::commands::{
     aggregate, apply, backup, calls, check_config, compare, completions, dead_letters, doctor, enrich,

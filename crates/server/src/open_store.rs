@@ -2,12 +2,46 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
+use clap::Args;
 use ringpost_store::{Config as StoreConfig, Key, Keyring, Store};
 
 use crate::cli::{Failure, Io};
 use crate::config::{self, Config, Flags};
 use crate::data_folder;
+
+/// The store that a command works on.
+#[derive(Debug, Args)]
+pub(crate) struct StoreFlags {
+    /// Configuration file; without it the defaults hold. Environment: RINGPOST_CONFIG
+    #[arg(long, short, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    /// Folder of the store (data.dir)
+    #[arg(long, value_name = "DIR", global = true)]
+    data: Option<PathBuf>,
+}
+
+impl StoreFlags {
+    /// The configuration that they name.
+    ///
+    /// # Errors
+    /// All mistakes at once.
+    pub(crate) fn load(&self, io: &Io<'_>) -> Result<Config, Failure> {
+        load_for_store(self.config.as_deref(), self.data.as_deref(), io)
+    }
+}
+
+/// Opens a store that is there. `otherwise`: how one comes about, for who has none.
+///
+/// # Errors
+/// There is none, or it cannot be used.
+pub(crate) async fn open_existing(config: &Config, otherwise: &str) -> anyhow::Result<Store> {
+    if !store_exists(config) {
+        let dir = config.data.dir.display();
+        return Err(anyhow!("no store in {dir}: name its folder with --data{otherwise}"));
+    }
+    open_store(config).await
+}
 
 /// Opens the store, or makes it with its folder and key.
 ///

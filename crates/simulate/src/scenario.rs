@@ -16,47 +16,49 @@ use story::Story;
 
 type Scenario = fn(&mut Story<'_>);
 
-/// By how often they happen in 1,000 calls.
-const SCENARIOS: [(u64, Scenario); 10] = [
-    (560, incoming::incoming),
-    (200, outgoing::outgoing),
-    (110, internal::internal),
-    (20, outgoing::click_to_call),
-    (25, outgoing::dialler),
-    (15, outgoing::agent_joins_dialler),
-    (15, internal::mobile_twin),
-    (15, odd::room),
-    (10, odd::loopback),
-    (20, odd::clocks_apart),
-];
+/// A kind of call.
+struct Kind {
+    /// How often it happens in 1,000 calls.
+    often: u64,
+    scenario: Scenario,
+    /// Who else than a switch of ours tells all of it that the record needs.
+    told_by: &'static [Teller],
+}
 
-/// Those of which Asterisk's tables tell all that the record needs, but hold keys.
-const OF_TABLES: [(u64, Scenario); 7] = [
-    (560, incoming::incoming),
-    (200, outgoing::outgoing),
-    (110, internal::internal),
-    (20, outgoing::click_to_call),
-    (25, outgoing::dialler),
-    (15, outgoing::agent_joins_dialler),
-    (15, odd::room),
-];
+/// What tells a call in its own way.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Teller {
+    /// Asterisk's tables of events, but for hold keys.
+    Tables,
+    /// Asterisk's call detail records, which tell the parties: who was called first by the switch seems to have called.
+    Paths,
+    /// Kazoo's messages.
+    Kazoo,
+}
 
-/// Those of which Kazoo's messages tell all that the record needs.
-const OF_KAZOO: [(u64, Scenario); 9] = [
-    (560, incoming::incoming),
-    (200, outgoing::outgoing),
-    (110, internal::internal),
-    (20, outgoing::click_to_call),
-    (25, outgoing::dialler),
-    (15, outgoing::agent_joins_dialler),
-    (15, internal::mobile_twin),
-    (10, odd::loopback),
-    (20, odd::clocks_apart),
-];
+const KINDS: [Kind; 10] = {
+    use Teller::{Kazoo, Paths, Tables};
+    [
+        Kind { often: 560, scenario: incoming::incoming, told_by: &[Tables, Paths, Kazoo] },
+        Kind { often: 200, scenario: outgoing::outgoing, told_by: &[Tables, Paths, Kazoo] },
+        Kind { often: 110, scenario: internal::internal, told_by: &[Tables, Paths, Kazoo] },
+        Kind { often: 20, scenario: outgoing::click_to_call, told_by: &[Tables, Kazoo] },
+        Kind { often: 25, scenario: outgoing::dialler, told_by: &[Tables, Kazoo] },
+        Kind { often: 15, scenario: outgoing::agent_joins_dialler, told_by: &[Tables, Kazoo] },
+        Kind { often: 15, scenario: internal::mobile_twin, told_by: &[Kazoo] },
+        Kind { often: 15, scenario: odd::room, told_by: &[Tables, Paths] },
+        Kind { often: 10, scenario: odd::loopback, told_by: &[Kazoo] },
+        Kind { often: 20, scenario: odd::clocks_apart, told_by: &[Kazoo] },
+    ]
+};
 
-/// Those of which call detail records tell the parties: who was called first by the switch seems to have called.
-const OF_PATHS: [(u64, Scenario); 4] =
-    [(560, incoming::incoming), (200, outgoing::outgoing), (110, internal::internal), (15, odd::room)];
+/// One of those that a teller tells; of all without one.
+fn pick(dice: &mut Dice, teller: Option<Teller>) -> Scenario {
+    let is_told = |kind: &&Kind| teller.is_none_or(|teller| kind.told_by.contains(&teller));
+    let kinds: Vec<(u64, Scenario)> =
+        KINDS.iter().filter(is_told).map(|kind| (kind.often, kind.scenario)).collect();
+    dice.weighted(&kinds)
+}
 
 /// A room is shared by this many in 1,000.
 const SHARED_ROOMS: u64 = 10;
@@ -64,7 +66,7 @@ const SHARED_ROOMS: u64 = 10;
 /// Makes up one call of an Asterisk; `by_paths`: told by call detail records.
 pub(crate) fn of_tables(dice: &mut Dice, begin: Micros, tag: &str, by_paths: bool) -> Script {
     let pbx = dice.pick(&PBXS);
-    let scenario = if by_paths { dice.weighted(&OF_PATHS) } else { dice.weighted(&OF_TABLES) };
+    let scenario = pick(dice, Some(if by_paths { Teller::Paths } else { Teller::Tables }));
     let mut story = Story::new(dice, pbx, begin, tag);
     story.as_asterisk();
     scenario(&mut story);
@@ -75,7 +77,7 @@ pub(crate) fn of_tables(dice: &mut Dice, begin: Micros, tag: &str, by_paths: boo
 pub(crate) fn of_kazoo(dice: &mut Dice, begin: Micros, tag: &str) -> Script {
     loop {
         let pbx = dice.pick(&PBXS);
-        let scenario = dice.weighted(&OF_KAZOO);
+        let scenario = pick(dice, Some(Teller::Kazoo));
         let mut story = Story::new(dice, pbx, begin, tag);
         story.as_kazoo();
         scenario(&mut story);
@@ -90,7 +92,7 @@ pub(crate) fn of_kazoo(dice: &mut Dice, begin: Micros, tag: &str) -> Script {
 pub(crate) fn call(dice: &mut Dice, begin: Micros, tag: &str, room: u64) -> Script {
     let pbx = dice.pick(&PBXS);
     let shared = dice.below(1_000) < SHARED_ROOMS && room >= 3;
-    let scenario = if shared { odd::shared_room } else { dice.weighted(&SCENARIOS) };
+    let scenario = if shared { odd::shared_room } else { pick(dice, None) };
     let mut story = Story::new(dice, pbx, begin, tag);
     scenario(&mut story);
     story.script

@@ -5,6 +5,8 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
+use crate::error::Error;
+
 /// Reading of columns whose content we wrote: anything else is a decoding error of the row.
 pub(crate) trait Columns {
     fn uuid(&self, at: &str) -> sqlx::Result<Uuid>;
@@ -44,6 +46,19 @@ impl Columns for SqliteRow {
 
 pub(crate) fn undecodable<E: std::error::Error + Send + Sync + 'static>(at: &str, error: E) -> sqlx::Error {
     sqlx::Error::ColumnDecode { index: at.to_owned(), source: Box::new(error) }
+}
+
+/// A value as the document of its row.
+pub(crate) fn document(
+    what: &'static str,
+    (kind, key): (&str, impl std::fmt::Display),
+    value: &impl serde::Serialize,
+) -> Result<String, Error> {
+    serde_json::to_string(value).map_err(|source| Error::Damaged {
+        what,
+        row: format!("{kind} {key}"),
+        source: std::sync::Arc::new(source),
+    })
 }
 
 /// `(?, ?, ?), (?, ?, ?)`: so many rows of so many columns.

@@ -233,5 +233,19 @@ pub(crate) fn doing(what: &'static str) -> impl Fn(sqlx::Error) -> Error + Copy 
     move |error| Error::database(what, error)
 }
 
+/// For `map_err`: the same, of a row that belongs to another one. Where that is not there, the database refuses it.
+pub(crate) fn doing_under(
+    what: &'static str,
+    kind: &'static str,
+    key: impl std::fmt::Display,
+) -> impl FnOnce(sqlx::Error) -> Error {
+    move |error| match error.as_database_error() {
+        Some(database) if database.is_foreign_key_violation() => {
+            Error::NotFound { kind, key: key.to_string() }
+        }
+        _ => Error::database(what, error),
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::change::{Kind, Written, bump};
 use crate::columns::Columns;
-use crate::error::{Error, doing};
+use crate::error::{Error, doing, doing_under};
 use crate::secret::SecretError;
 use crate::store::Store;
 
@@ -101,12 +101,7 @@ impl Store {
         let query = sqlx::query(sql).bind(id.0.as_bytes().as_slice()).bind(hash.as_slice());
         let query =
             query.bind(pbx.as_str()).bind(tenant.map(TenantKey::as_str)).bind(name).bind(now.micros());
-        query.execute(&mut *write).await.map_err(|error| match error.as_database_error() {
-            Some(database) if database.is_foreign_key_violation() => {
-                Error::NotFound { kind: "pbx or tenant of token", key: id.to_string() }
-            }
-            _ => Error::database(WHAT, error),
-        })?;
+        query.execute(&mut *write).await.map_err(doing_under(WHAT, "pbx or tenant of token", id))?;
         bump(&mut write, Kind::IngestToken, tenant).await.map_err(doing(WHAT))?;
         write.commit().await.map_err(doing(WHAT))?;
         Ok((id, if before.is_some() { Written::Changed } else { Written::Made }))

@@ -1,14 +1,12 @@
 //! Platforms that calls come from.
 
-use std::sync::Arc;
-
 use ringpost_model::{Pbx, PbxKey, TenantKey, Timestamp};
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use crate::change::{Kind, Written, bump};
-use crate::columns::{Columns, undecodable};
-use crate::error::{Error, doing};
+use crate::columns::{Columns, document, undecodable};
+use crate::error::{Error, doing, doing_under};
 use crate::rows::{Rows, Unreadable};
 use crate::store::Store;
 
@@ -25,24 +23,14 @@ impl Store {
         if before.as_ref().is_some_and(|before| before.pbx.as_ref() == Some(pbx)) {
             return Ok(Written::Same);
         }
-        let document = serde_json::to_string(pbx).map_err(|source| Error::Damaged {
-            what: WHAT,
-            row: format!("pbx {}", pbx.key),
-            source: Arc::new(source),
-        })?;
+        let document = document(WHAT, ("pbx", &pbx.key), pbx)?;
         let sql = "INSERT INTO pbxs (key, tenant, document, changed) VALUES (?, ?, ?, ?)
             ON CONFLICT (key) DO UPDATE SET tenant = excluded.tenant, document = excluded.document,
             changed = excluded.changed";
         let tenant = pbx.tenant.as_ref();
         let query = sqlx::query(sql).bind(pbx.key.as_str()).bind(tenant.map(TenantKey::as_str));
-        query.bind(document).bind(now.micros()).execute(&mut *write).await.map_err(|error| {
-            match (tenant, error.as_database_error()) {
-                (Some(tenant), Some(database)) if database.is_foreign_key_violation() => {
-                    Error::NotFound { kind: "tenant", key: tenant.to_string() }
-                }
-                _ => Error::database(WHAT, error),
-            }
-        })?;
+        let done = query.bind(document).bind(now.micros()).execute(&mut *write).await;
+        done.map_err(doing_under(WHAT, "tenant", tenant.map_or("", TenantKey::as_str)))?;
         bump(&mut write, Kind::Pbx, tenant).await.map_err(doing(WHAT))?;
         write.commit().await.map_err(doing(WHAT))?;
         Ok(if before.is_some() { Written::Changed } else { Written::Made })

@@ -5,7 +5,7 @@ use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use crate::change::{Kind, Written, bump};
-use crate::columns::{Columns, undecodable};
+use crate::columns::{Columns, document, undecodable};
 use crate::error::{Error, doing};
 use crate::rows::{Rows, Unreadable};
 use crate::store::Store;
@@ -21,7 +21,7 @@ impl Store {
     pub async fn put_tenant(&self, tenant: &Tenant, now: Timestamp) -> Result<Written, Error> {
         const WHAT: &str = "save a tenant";
         let mut write = self.begin(WHAT).await?;
-        let document = document(&tenant.key, serde_json::to_string(tenant))?;
+        let document = document(WHAT, ("tenant", &tenant.key), tenant)?;
         let query = sqlx::query("SELECT document, id FROM tenants WHERE key = ?").bind(tenant.key.as_str());
         let before = query.fetch_optional(&mut *write).await.map_err(doing(WHAT))?;
         if let Some(before) = &before {
@@ -138,12 +138,4 @@ async fn forget_removed_triggers(to: &mut SqliteConnection, key: &TenantKey) -> 
 
 fn refused(key: &TenantKey, why: &'static str) -> Error {
     Error::Refused { kind: "tenant", key: key.to_string(), why }
-}
-
-fn document(key: &TenantKey, text: serde_json::Result<String>) -> Result<String, Error> {
-    text.map_err(|source| Error::Damaged {
-        what: "save a tenant",
-        row: format!("tenant {key}"),
-        source: std::sync::Arc::new(source),
-    })
 }

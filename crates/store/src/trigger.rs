@@ -8,7 +8,7 @@ use sqlx::sqlite::SqliteConnection;
 
 use crate::change::{Kind, bump};
 use crate::columns::Columns;
-use crate::error::{Error, doing};
+use crate::error::{Error, doing, doing_under};
 use crate::store::Store;
 
 use read::{damaged, place, row_name, split};
@@ -155,12 +155,7 @@ impl Store {
             holds = excluded.holds";
         let query = sqlx::query(sql).bind(id).bind(tenant.as_str()).bind(version as i64);
         let query = query.bind(held).bind(off).bind(now.micros()).bind(trigger.holds());
-        query.execute(&mut *to).await.map_err(|error| match error.as_database_error() {
-            Some(database) if database.is_foreign_key_violation() => {
-                Error::NotFound { kind: "tenant", key: tenant.to_string() }
-            }
-            _ => Error::database(WHAT, error),
-        })?;
+        query.execute(&mut *to).await.map_err(doing_under(WHAT, "tenant", tenant))?;
         replace_version(to, trigger.id, now).await.map_err(doing(WHAT))?;
         let sql = "INSERT INTO trigger_versions (trigger_id, version, document, sealed, made)
             VALUES (?, ?, ?, ?, ?)";

@@ -5,8 +5,6 @@ mod show;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
-
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use ringpost_model::{Envelope, SessionId, TenantKey};
@@ -14,7 +12,7 @@ use ringpost_store::{AttemptFilter, DebtFilter, SessionFilter, Store};
 
 use crate::cli::{Failure, Io, Outcome};
 use crate::config::Config;
-use crate::open_store::{load_for_store, open_store, store_exists};
+use crate::open_store::{StoreFlags, open_existing};
 
 /// Requests of one call that are shown.
 const REQUESTS: usize = 200;
@@ -28,12 +26,8 @@ Examples:
   ringpost calls show bc3a390e-966a-554e-b420-1348d1e53c80 --data /var/lib/ringpost
   ringpost calls show --all --data /var/lib/ringpost")]
 pub struct Calls {
-    /// Configuration file; without it the defaults hold. Environment: RINGPOST_CONFIG
-    #[arg(long, short, value_name = "FILE", global = true)]
-    pub config: Option<PathBuf>,
-    /// Folder of the store (data.dir)
-    #[arg(long, value_name = "DIR", global = true)]
-    pub data: Option<PathBuf>,
+    #[command(flatten)]
+    store: StoreFlags,
     #[command(subcommand)]
     command: Command,
 }
@@ -88,18 +82,12 @@ impl Which {
 /// # Errors
 /// Mistakes in the configuration, no store, or one that cannot be read.
 pub fn run(args: &Calls, io: &mut Io<'_>) -> Result<Outcome, Failure> {
-    let config = load_for_store(args.config.as_deref(), args.data.as_deref(), io)?;
+    let config = args.store.load(io)?;
     io.runtime()?.block_on(print(&args.command, &config, io))
 }
 
 async fn print(command: &Command, config: &Config, io: &mut Io<'_>) -> Result<Outcome, Failure> {
-    if !store_exists(config) {
-        let dir = config.data.dir.display();
-        return Err(
-            anyhow::anyhow!("no store in {dir}: name its folder with --data, or start `serve`").into()
-        );
-    }
-    let store = open_store(config).await?;
+    let store = open_existing(config, ", or start `serve`").await?;
     let printed = match command {
         Command::List(which) => list(&store, which, io).await,
         Command::Show { ids, all: false, .. } => show(&store, ids, io).await,

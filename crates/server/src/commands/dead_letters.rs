@@ -6,14 +6,12 @@ mod show;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
-
 use clap::{Args, Subcommand};
 use ringpost_model::{PbxKey, TenantKey};
 use ringpost_store::{DeadLetterFilter, DeadLetterId, Store};
 
 use crate::cli::{Failure, Io, Outcome};
-use crate::open_store::{load_for_store, open_store, store_exists};
+use crate::open_store::{StoreFlags, open_store, store_exists};
 
 /// Arguments of `dead-letters`.
 #[derive(Debug, Args)]
@@ -23,12 +21,8 @@ Examples:
   ringpost dead-letters show 17 --data /var/lib/ringpost
   ringpost dead-letters replay 17 --data /var/lib/ringpost --to http://127.0.0.1:8080")]
 pub struct DeadLetters {
-    /// Configuration file; without it the defaults hold. Environment: RINGPOST_CONFIG
-    #[arg(long, short, value_name = "FILE", global = true)]
-    pub config: Option<PathBuf>,
-    /// Folder of the store (data.dir)
-    #[arg(long, value_name = "DIR", global = true)]
-    pub data: Option<PathBuf>,
+    #[command(flatten)]
+    store: StoreFlags,
     #[command(subcommand)]
     command: Command,
 }
@@ -108,7 +102,7 @@ impl Which {
 /// # Errors
 /// A store that is not there or cannot be read, a server that cannot be reached.
 pub fn run(args: &DeadLetters, io: &mut Io<'_>) -> Result<Outcome, Failure> {
-    let config = load_for_store(args.config.as_deref(), args.data.as_deref(), io)?;
+    let config = args.store.load(io)?;
     if !store_exists(&config) {
         let folder = config.data.dir.display();
         return Err(

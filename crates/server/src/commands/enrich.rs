@@ -1,16 +1,13 @@
 //! `ringpost enrich`: calls of the past are enriched again, by a running server.
 
-use std::time::Duration;
-
 use anyhow::anyhow;
 use chrono::{DateTime, FixedOffset};
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ringpost_model::TenantKey;
 
 use super::running::{Running, Which};
 use crate::admin::enrich::{Progress, Wanted};
-use crate::cli::{Failure, Io, Outcome};
+use crate::cli::{Failure, Io, Outcome, spinner};
 
 /// Arguments of `enrich`.
 #[derive(Debug, Args)]
@@ -67,7 +64,7 @@ pub fn run(args: &Enrich, io: &mut Io<'_>) -> Result<Outcome, Failure> {
         rate: args.rate,
     };
     let body = serde_json::to_string(&wanted).map_err(anyhow::Error::from)?;
-    let bar = bar(io);
+    let bar = spinner(io, "calls");
     let mut last = None;
     let followed = io.runtime()?.block_on(running.follow("/enrich", &body, |line| {
         let progress: Progress = serde_json::from_str(line)?;
@@ -94,15 +91,4 @@ pub fn run(args: &Enrich, io: &mut Io<'_>) -> Result<Outcome, Failure> {
         writeln!(io.stdout, "{asked} calls are enriched again; those that differ get a new revision")?;
     }
     Ok(Outcome::Fine)
-}
-
-fn bar(io: &Io<'_>) -> ProgressBar {
-    if !io.stderr_is_terminal {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("{spinner} {human_pos} calls, {per_sec}, {elapsed}");
-    let bar = ProgressBar::new_spinner().with_style(style.expect("the template is the one above"));
-    bar.set_draw_target(ProgressDrawTarget::stderr());
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
 }

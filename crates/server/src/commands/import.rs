@@ -22,7 +22,7 @@ use ringpost_store::Store;
 
 use crate::cli::{Failure, Io, Outcome};
 use crate::config::Config;
-use crate::open_store::{load_for_store, open_store, store_exists};
+use crate::open_store::{StoreFlags, open_existing};
 
 /// A file is read whole: a million contacts are a fifth of this.
 const FILE_BYTES: u64 = 1 << 30;
@@ -42,12 +42,8 @@ Examples:
   ringpost import tariff retail.csv --tenant acme --name Retail --currency GBP --zone Europe/London \\
       --preview --number '020 7946 0000' --duration 90")]
 pub struct Import {
-    /// Configuration file; without it the defaults hold. Environment: RINGPOST_CONFIG
-    #[arg(long, short, value_name = "FILE", global = true)]
-    pub config: Option<PathBuf>,
-    /// Folder of the store (data.dir)
-    #[arg(long, value_name = "DIR", global = true)]
-    pub data: Option<PathBuf>,
+    #[command(flatten)]
+    store: StoreFlags,
     #[command(subcommand)]
     command: Command,
 }
@@ -107,16 +103,12 @@ impl From<Format> for FileFormat {
 /// # Errors
 /// A file or a store that cannot be read or written, an unknown tenant.
 pub fn run(args: &Import, io: &mut Io<'_>) -> Result<Outcome, Failure> {
-    let config = load_for_store(args.config.as_deref(), args.data.as_deref(), io)?;
+    let config = args.store.load(io)?;
     io.runtime()?.block_on(import(&args.command, &config, io))
 }
 
 async fn import(command: &Command, config: &Config, io: &mut Io<'_>) -> Result<Outcome, Failure> {
-    if !store_exists(config) {
-        let dir = config.data.dir.display();
-        return Err(anyhow!("no store in {dir}: name its folder with --data, or begin with `apply`").into());
-    }
-    let store = open_store(config).await?;
+    let store = open_existing(config, ", or begin with `apply`").await?;
     let done = match command {
         Command::Contacts(args) => contacts::import(args, &store, io).await,
         Command::Numbers(input) => lists::numbers(input, &store, io).await,

@@ -13,7 +13,7 @@ use ringpost_numbers::{Region, normalise};
 use rust_decimal::Decimal;
 
 use crate::cli::{Failure, Io, Outcome, harmless};
-use crate::open_store::{load_for_store, open_store, store_exists};
+use crate::open_store::{load_for_store, open_existing};
 
 /// Arguments of `rate`.
 #[derive(Debug, Args)]
@@ -133,10 +133,7 @@ fn of_file(args: &Rate) -> Result<Tariff, Failure> {
 /// The tariff of a tenant, and the region in which its numbers are read.
 async fn stored(args: &Rate, tenant: &TenantKey, io: &Io<'_>) -> Result<(Tariff, String), Failure> {
     let config = load_for_store(args.config.as_deref(), args.data.as_deref(), io)?;
-    if !store_exists(&config) {
-        return Err(anyhow!("no store in {}: name its folder with --data", config.data.dir.display()).into());
-    }
-    let store = open_store(&config).await?;
+    let store = open_existing(&config, "").await?;
     let found = store.table_lists(tenant).await.context("read the tariffs");
     let of_tenant = store.tenant(tenant).await.context("read the tenant");
     store.close().await;

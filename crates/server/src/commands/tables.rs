@@ -1,15 +1,13 @@
 //! `ringpost tables`: what was imported, and its removal.
 
-use std::path::PathBuf;
-
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use clap::{Args, Subcommand};
 use ringpost_model::TenantKey;
 use ringpost_store::{Error, Store};
 
 use crate::cli::{Failure, Io, Outcome, harmless};
 use crate::config::Config;
-use crate::open_store::{load_for_store, open_store, store_exists};
+use crate::open_store::{StoreFlags, open_existing};
 
 /// Arguments of `tables`.
 #[derive(Debug, Args)]
@@ -19,12 +17,8 @@ Examples:
   ringpost tables remove directory Customers --tenant acme
   ringpost tables remove tariff Retail --tenant acme")]
 pub struct Tables {
-    /// Configuration file; without it the defaults hold. Environment: RINGPOST_CONFIG
-    #[arg(long, short, value_name = "FILE", global = true)]
-    pub config: Option<PathBuf>,
-    /// Folder of the store (data.dir)
-    #[arg(long, value_name = "DIR", global = true)]
-    pub data: Option<PathBuf>,
+    #[command(flatten)]
+    store: StoreFlags,
     #[command(subcommand)]
     command: Command,
 }
@@ -66,16 +60,12 @@ struct Named {
 /// # Errors
 /// Mistakes in the configuration, no store, or one that cannot be used.
 pub fn run(args: &Tables, io: &mut Io<'_>) -> Result<Outcome, Failure> {
-    let config = load_for_store(args.config.as_deref(), args.data.as_deref(), io)?;
+    let config = args.store.load(io)?;
     io.runtime()?.block_on(work(&args.command, &config, io))
 }
 
 async fn work(command: &Command, config: &Config, io: &mut Io<'_>) -> Result<Outcome, Failure> {
-    if !store_exists(config) {
-        let dir = config.data.dir.display();
-        return Err(anyhow!("no store in {dir}: name its folder with --data, or begin with `apply`").into());
-    }
-    let store = open_store(config).await?;
+    let store = open_existing(config, ", or begin with `apply`").await?;
     let done = match command {
         Command::List { tenant } => list(&store, tenant.as_ref(), io).await,
         Command::Remove { what: What::Directory(named) } => {

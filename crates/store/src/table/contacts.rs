@@ -1,7 +1,6 @@
 //! Directories as they are listed, and single contacts.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use ringpost_model::{Contact, ContactField, Directory, TenantKey, Text, Timestamp};
 use sqlx::Row;
@@ -10,7 +9,7 @@ use uuid::Uuid;
 
 use super::{ContactEdit, StoredDirectory, StoredTables, directory_id};
 use crate::change::{Kind, Written, bump};
-use crate::columns::{Columns, undecodable};
+use crate::columns::{self, Columns, undecodable};
 use crate::error::{Error, doing};
 use crate::store::Store;
 
@@ -176,11 +175,7 @@ fn stored(row: &SqliteRow) -> sqlx::Result<StoredDirectory> {
 }
 
 pub(super) fn document(what: &'static str, contact: &Contact) -> Result<String, Error> {
-    serde_json::to_string(&contact.fields).map_err(|source| Error::Damaged {
-        what,
-        row: format!("contact {}", contact.id),
-        source: Arc::new(source),
-    })
+    columns::document(what, ("contact", &contact.id), &contact.fields)
 }
 
 pub(super) fn read(id: &str, document: &str) -> sqlx::Result<Contact> {

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::directory_id;
 use crate::change::{Kind, bump};
 use crate::columns::places;
-use crate::error::{Error, doing};
+use crate::error::{Error, doing, doing_under};
 use crate::store::Store;
 
 /// Rows of one statement: within what SQLite takes as parameters.
@@ -100,12 +100,7 @@ impl Store {
             changed = excluded.changed";
         let query = sqlx::query(sql).bind(id).bind(import.tenant.as_str()).bind(&import.name);
         let query = query.bind(import.edition).bind(count).bind(now.micros());
-        query.execute(&mut *write).await.map_err(|error| match error.as_database_error() {
-            Some(database) if database.is_foreign_key_violation() => {
-                Error::NotFound { kind: "tenant", key: import.tenant.to_string() }
-            }
-            _ => Error::database(WHAT, error),
-        })?;
+        query.execute(&mut *write).await.map_err(doing_under(WHAT, "tenant", &import.tenant))?;
         bump(&mut write, Kind::Directory, Some(&import.tenant)).await.map_err(doing(WHAT))?;
         write.commit().await.map_err(doing(WHAT))?;
         Ok(count as u64)

@@ -1,14 +1,12 @@
 //! Public numbers, devices and tariffs: small tables, replaced whole in one transaction.
 
-use std::sync::Arc;
-
 use ringpost_model::{Device, PriceList, PublicNumber, TenantKey, Timestamp};
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use crate::change::{Kind, Written, bump};
-use crate::columns::undecodable;
-use crate::error::{Error, doing};
+use crate::columns::{document, undecodable};
+use crate::error::{Error, doing, doing_under};
 use crate::store::Store;
 
 /// Numbers or devices of one tenant: they are written in one transaction, which all others wait for.
@@ -30,14 +28,9 @@ impl Store {
     /// # Errors
     /// As [`Store::put_numbers`].
     pub async fn put_devices(&self, tenant: &TenantKey, devices: &[Device]) -> Result<(), Error> {
-        let rows = devices.iter().map(|one| {
-            let document = serde_json::to_string(one).map_err(|source| Error::Damaged {
-                what: "save a device",
-                row: format!("device {}", one.number),
-                source: Arc::new(source),
-            });
-            Ok((&*one.number, document?))
-        });
+        let rows = devices
+            .iter()
+            .map(|one| Ok((&*one.number, document("save a device", ("device", &one.number), one)?)));
         let insert = "INSERT OR REPLACE INTO devices (tenant, number, document) VALUES (?, ?, ?)";
         self.replace(Kind::Device, tenant, "DELETE FROM devices WHERE tenant = ?", insert, rows).await
     }
@@ -61,7 +54,7 @@ impl Store {
         for row in rows {
             let (number, value) = row?;
             let query = sqlx::query(insert).bind(tenant.as_str()).bind(number).bind(value);
-            query.execute(&mut *write).await.map_err(|error| of_tenant(WHAT, tenant, error))?;
+            query.execute(&mut *write).await.map_err(doing_under(WHAT, "tenant", tenant))?;
         }
         bump(&mut write, kind, Some(tenant)).await.map_err(doing(WHAT))?;
         write.commit().await.map_err(doing(WHAT))
@@ -85,15 +78,11 @@ impl Store {
         if before.as_ref().is_some_and(|row| tariff_of(row).is_ok_and(|before| before == *tariff)) {
             return Ok(Written::Same);
         }
-        let document = serde_json::to_string(tariff).map_err(|source| Error::Damaged {
-            what: WHAT,
-            row: format!("tariff {}", tariff.name),
-            source: Arc::new(source),
-        })?;
+        let document = document(WHAT, ("tariff", &tariff.name), tariff)?;
         let sql = "INSERT OR REPLACE INTO tariffs (tenant, name, document, changed) VALUES (?, ?, ?, ?)";
         let query = sqlx::query(sql).bind(tenant.as_str()).bind(&*tariff.name).bind(document);
         let done = query.bind(now.micros()).execute(&mut *write).await;
-        done.map_err(|error| of_tenant(WHAT, tenant, error))?;
+        done.map_err(doing_under(WHAT, "tenant", tenant))?;
         bump(&mut write, Kind::Tariff, Some(tenant)).await.map_err(doing(WHAT))?;
         write.commit().await.map_err(doing(WHAT))?;
         Ok(if before.is_some() { Written::Changed } else { Written::Made })
@@ -159,13 +148,4 @@ pub(super) async fn tariffs(
 
 fn tariff_of(row: &SqliteRow) -> sqlx::Result<PriceList> {
     serde_json::from_str(row.try_get(0)?).map_err(|error| undecodable("document", error))
-}
-
-fn of_tenant(what: &'static str, tenant: &TenantKey, error: sqlx::Error) -> Error {
-    match error.as_database_error() {
-        Some(database) if database.is_foreign_key_violation() => {
-            Error::NotFound { kind: "tenant", key: tenant.to_string() }
-        }
-        _ => Error::database(what, error),
-    }
 }

@@ -1,18 +1,17 @@
 //! Contacts into a directory: all of it anew, or merged one by one.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 use ringpost_enrich::{ContactReader, FileFormat};
 use ringpost_model::{Contact, TenantKey};
 use ringpost_store::{Store, Written};
 
 use super::report::Report;
 use super::{Input, Source, region_of, tenant_of};
-use crate::cli::{Failure, Io, Outcome, harmless};
+use crate::cli::{Failure, Io, Outcome, harmless, spinner};
 use crate::clock;
 
 /// Contacts of one transaction: few enough that a running server waits for none of them.
@@ -56,7 +55,7 @@ pub(super) async fn import(args: &Contacts, store: &Store, io: &mut Io<'_>) -> R
     if args.input.preview {
         return preview(args, &mut rows, before, io);
     }
-    let progress = progress(io);
+    let progress = spinner(io, "contacts");
     let done = if args.merge && before.is_some() {
         merge(args, store, &mut rows, &progress, io).await
     } else {
@@ -222,15 +221,4 @@ async fn count(store: &Store, args: &Contacts) -> Result<Option<u64>, Failure> {
     let directories = store.directories(Some(tenant)).await.context("read the directories")?;
     let own = directories.iter().find(|one| *one.directory.name == *args.directory);
     Ok(own.map(|one| one.contacts))
-}
-
-fn progress(io: &Io<'_>) -> ProgressBar {
-    if !io.stderr_is_terminal {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("{spinner} {human_pos} contacts, {per_sec}, {elapsed}");
-    let bar = ProgressBar::new_spinner().with_style(style.expect("the template is the one above"));
-    bar.set_draw_target(ProgressDrawTarget::stderr());
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
 }
