@@ -49,6 +49,22 @@ impl Limits {
     }
 }
 
+impl Tenant {
+    /// One of which nothing else is configured.
+    pub fn new(id: TenantId, key: TenantKey) -> Self {
+        Self {
+            key,
+            id,
+            name: Text::default(),
+            parent: None,
+            zone: None,
+            region: Text::default(),
+            thresholds: Thresholds::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
 /// Borders of the flags `aban` and `short` (sessions.md 4.1), in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]

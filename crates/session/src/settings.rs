@@ -141,20 +141,17 @@ fn region(what: &'static str, key: &str, text: &str) -> Result<Option<Region>, S
 
 #[cfg(test)]
 mod tests {
-    use ringpost_model::{Dialect, Limits, TenantId};
+    use ringpost_model::{Dialect, TenantId};
 
     use super::*;
 
     fn tenant(key: &str, parent: Option<&str>, region: &str) -> Tenant {
         Tenant {
-            key: TenantKey::new(key).unwrap(),
-            id: TenantId(uuid::Uuid::nil()),
-            name: "".into(),
             parent: parent.map(|parent| TenantKey::new(parent).unwrap()),
             zone: Some(Tz::Europe__London),
             region: region.into(),
             thresholds: Thresholds { short_ring: 7, short_talk: 8 },
-            limits: Limits::default(),
+            ..Tenant::new(TenantId(uuid::Uuid::nil()), TenantKey::new(key).unwrap())
         }
     }
 

@@ -6,8 +6,8 @@
 use std::time::Instant;
 
 use ringpost_model::{
-    Cdr, Context, Delivery, DeliveryId, Envelope, LaneId, Limits, PbxKey, SessionId, Tenant, TenantId,
-    TenantKey, Thresholds, Timestamp, Trigger, TriggerId,
+    Cdr, Context, Delivery, DeliveryId, Envelope, LaneId, PbxKey, SessionId, Tenant, TenantId, TenantKey,
+    Timestamp, Trigger, TriggerId,
 };
 use ringpost_store::{Batch, Config, Debt, Ended, Ending, Expect, Key, Keyring, NewSession, Store};
 use uuid::Uuid;
@@ -89,16 +89,7 @@ impl Clock {
 
 async fn fill(store: &Store) {
     let acme = TenantKey::new("acme").expect("a key");
-    let tenant = Tenant {
-        key: acme.clone(),
-        id: TenantId(Uuid::from_u128(7)),
-        name: "".into(),
-        parent: None,
-        zone: None,
-        region: "GB".into(),
-        thresholds: Thresholds::default(),
-        limits: Limits::default(),
-    };
+    let tenant = Tenant { region: "GB".into(), ..Tenant::new(TenantId(Uuid::from_u128(7)), acme.clone()) };
     store.put_tenant(&tenant, time(0)).await.expect("saved");
     for n in 0..TRIGGERS {
         let id = trigger_id(n);

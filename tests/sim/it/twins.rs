@@ -2,8 +2,8 @@
 
 use ringpost::pipeline::tenant_id;
 use ringpost_model::{
-    AttemptId, Breaker, Delivery, DeliveryId, LaneId, Limits, Run, SessionId, Tenant, TenantKey, Thresholds,
-    Timestamp, Trigger, TriggerId,
+    AttemptId, Breaker, Delivery, DeliveryId, LaneId, Run, SessionId, Tenant, TenantKey, Timestamp, Trigger,
+    TriggerId,
 };
 use ringpost_sim::{Dice, SimClock, SimStore, Trace, Weather};
 use ringpost_store::{
@@ -64,16 +64,7 @@ fn keys(n: u64) -> &'static str {
 }
 
 async fn configure(store: &impl Ledger) {
-    let tenant = Tenant {
-        key: acme(),
-        id: tenant_id(&acme()),
-        name: "".into(),
-        parent: None,
-        zone: None,
-        region: "".into(),
-        thresholds: Thresholds::default(),
-        limits: Limits::default(),
-    };
+    let tenant = Tenant::new(tenant_id(&acme()), acme());
     store.put_tenant(&tenant, at(0)).await.expect("it answers");
     for n in 1..=3 {
         store.put_trigger(&acme(), &trigger(n, keys(n)), Expect::Anything, at(0)).await.expect("it answers");

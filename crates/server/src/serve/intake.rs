@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use ringpost_api::{Delivered, Intake, NotStored, SharedAccess};
 use ringpost_bus::{Log, Record};
-use ringpost_model::{LegRecord, Limits, Tenant, TenantKey, Thresholds, Timestamp};
+use ringpost_model::{LegRecord, Tenant, TenantKey, Timestamp};
 use ringpost_store::{DeadLetter, Ledger, Store};
 use tracing::{info, warn};
 
@@ -83,16 +83,7 @@ impl<L: Clone, S: Ledger> LogIntake<L, S> {
         }
         let keys: BTreeSet<&TenantKey> = records.iter().map(|record| &record.tenant).collect();
         for key in keys {
-            let tenant = Tenant {
-                key: key.clone(),
-                id: tenant_id(key),
-                name: key.as_str().into(),
-                parent: None,
-                zone: None,
-                region: "".into(),
-                thresholds: Thresholds::default(),
-                limits: Limits::default(),
-            };
+            let tenant = Tenant { name: key.as_str().into(), ..Tenant::new(tenant_id(key), key.clone()) };
             self.store.put_tenant(&tenant, now).await.map_err(|error| not_stored(&error))?;
             info!(tenant = %key, "tenant made at its first leg, since none was configured");
         }
@@ -175,14 +166,10 @@ mod tests {
         let intake = intake(folder.path()).await;
         let key = TenantKey::new("acme").unwrap();
         let declared = Tenant {
-            id: tenant_id(&key),
-            key,
             name: "Acme Ltd".into(),
-            parent: None,
             zone: Some(chrono_tz::Europe::London),
             region: "GB".into(),
-            thresholds: Thresholds::default(),
-            limits: Limits::default(),
+            ..Tenant::new(tenant_id(&key), key)
         };
         intake.store.put_tenant(&declared, Timestamp::from_micros(1)).await.unwrap();
         // Who may write was read before that.

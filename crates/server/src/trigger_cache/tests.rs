@@ -54,14 +54,10 @@ impl Fake {
         let id = TenantId(Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()));
         let mut state = self.state.lock().unwrap();
         let tenant = Tenant {
-            key: key(name),
-            id,
-            name: "".into(),
             parent: parent.map(key),
-            zone: None,
             region: region.into(),
             thresholds: Default::default(),
-            limits: Default::default(),
+            ..Tenant::new(id, key(name))
         };
         state.tenants.insert(key(name), tenant);
         Self::tell(&mut state, Kind::Tenant, name);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use ringpost_model::{Envelope, LegRecord, Limits, Tenant, TenantId, TenantKey, Thresholds, Timestamp};
+use ringpost_model::{Envelope, LegRecord, Limits, Tenant, TenantId, TenantKey, Timestamp};
 use ringpost_session::{Config, Machine, Output, Refusal, Settings};
 
 use crate::build::{at, caller, desk};
@@ -17,14 +17,8 @@ fn limited(max_live: usize) -> Machine {
 /// Everybody's limit is another.
 fn settings(tenant: &str, max_live: u32) -> Arc<Settings> {
     let tenant = Tenant {
-        key: TenantKey::new(tenant).expect("a key"),
-        id: TenantId(uuid::Uuid::nil()),
-        name: "".into(),
-        parent: None,
-        zone: None,
-        region: "".into(),
-        thresholds: Thresholds::default(),
         limits: Limits { max_live: Some(max_live) },
+        ..Tenant::new(TenantId(uuid::Uuid::nil()), TenantKey::new(tenant).expect("a key"))
     };
     Arc::new(Settings::new(&[tenant], &[]).expect("no region"))
 }

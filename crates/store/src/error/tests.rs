@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use ringpost_model::{Limits, Tenant, TenantId, TenantKey, Thresholds, Timestamp};
+use ringpost_model::{Tenant, TenantId, TenantKey, Timestamp};
 use uuid::Uuid;
 
 use crate::{Config, Error, Key, Keyring, OpenError, Store};
@@ -15,14 +15,9 @@ async fn open(folder: &Path) -> Result<Store, OpenError> {
 
 async fn put(store: &Store, n: u128) -> Result<(), Error> {
     let tenant = Tenant {
-        key: TenantKey::new(&format!("tenant-{n}")).unwrap(),
-        id: TenantId(Uuid::from_u128(n)),
         name: "x".repeat(500).into(),
-        parent: None,
-        zone: None,
         region: "GB".into(),
-        thresholds: Thresholds::default(),
-        limits: Limits::default(),
+        ..Tenant::new(TenantId(Uuid::from_u128(n)), TenantKey::new(&format!("tenant-{n}")).unwrap())
     };
     store.put_tenant(&tenant, Timestamp::default()).await.map(drop)
 }

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use ringpost_model::{
-    AttemptId, Cdr, Context, Delivery, DeliveryId, Envelope, LaneId, Limits, PbxKey, SessionId, Tenant,
-    TenantId, TenantKey, Thresholds, Timestamp, Trigger, TriggerId,
+    AttemptId, Cdr, Context, Delivery, DeliveryId, Envelope, LaneId, PbxKey, SessionId, Tenant, TenantId,
+    TenantKey, Timestamp, Trigger, TriggerId,
 };
 use ringpost_store::{
     Attempt, Batch, Config, Debt, Ended, Ending, Exchange, Expect, Key, Keyring, NewSession, OpenError, Store,
@@ -102,14 +102,8 @@ pub(crate) fn pbx_key(key: &str) -> PbxKey {
 
 pub(crate) fn tenant(key: &str) -> Tenant {
     Tenant {
-        key: tenant_key(key),
-        id: TenantId(Uuid::new_v5(&Uuid::NAMESPACE_OID, key.as_bytes())),
-        name: "".into(),
-        parent: None,
-        zone: None,
         region: "GB".into(),
-        thresholds: Thresholds::default(),
-        limits: Limits::default(),
+        ..Tenant::new(TenantId(Uuid::new_v5(&Uuid::NAMESPACE_OID, key.as_bytes())), tenant_key(key))
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use ringpost::pipeline::tenant_id;
-use ringpost_model::{Dialect, Limits, PbxKey, Tenant, TenantKey, Thresholds, Timestamp};
+use ringpost_model::{Dialect, PbxKey, Tenant, TenantKey, Timestamp};
 use ringpost_simulate::{Message, Params, Simulation, Truth};
 
 use crate::dice::Dice;
@@ -101,14 +101,8 @@ fn tenants(chosen: &BTreeSet<TenantKey>, dice: &mut Dice) -> Vec<Tenant> {
     let is_tree = dice.percent(40);
     let above = chosen.first().cloned();
     let tenant = |key: &TenantKey| Tenant {
-        key: key.clone(),
-        id: tenant_id(key),
-        name: "".into(),
         parent: above.clone().filter(|above| is_tree && above != key),
-        zone: None,
-        region: "".into(),
-        thresholds: Thresholds::default(),
-        limits: Limits::default(),
+        ..Tenant::new(tenant_id(key), key.clone())
     };
     chosen.iter().map(tenant).collect()
 }

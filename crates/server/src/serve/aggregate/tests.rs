@@ -6,7 +6,7 @@ use bytes::Bytes;
 use ringpost_bus::{
     Clock as BusClock, Config as BusConfig, Embedded, Keep, Log, Partition, Record, Subscription, Topic,
 };
-use ringpost_model::{Command, Contact, ContactField, Envelope, Limits, Tenant, TenantKey, Thresholds};
+use ringpost_model::{Command, Contact, ContactField, Envelope, Tenant, TenantKey};
 use ringpost_store::{Config as StoreConfig, Key, Keyring, Store};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -228,16 +228,7 @@ async fn with_contacts(folder: &Path, tenant: &str) {
     let keyring = Keyring::new(Key::read_or_make(&folder.join("key")).unwrap());
     let store = Store::open(StoreConfig { folder: folder.to_owned(), keyring }).await.unwrap();
     let key = TenantKey::new(tenant).unwrap();
-    let own = Tenant {
-        id: tenant_id(&key),
-        key: key.clone(),
-        name: "".into(),
-        parent: None,
-        zone: None,
-        region: "GB".into(),
-        thresholds: Thresholds::default(),
-        limits: Limits::default(),
-    };
+    let own = Tenant { region: "GB".into(), ..Tenant::new(tenant_id(&key), key.clone()) };
     store.put_tenant(&own, clock::now()).await.unwrap();
     let fields = [(ContactField::FullName, "Ann".into()), (ContactField::Phone1, "+441632960001".into())];
     let contact = Contact { id: "1".into(), fields: fields.into() };

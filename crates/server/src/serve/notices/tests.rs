@@ -48,14 +48,10 @@ impl TriggerSource for World {
 
     async fn tree(&self) -> Result<Vec<Tenant>, Error> {
         let tenant = |name: &str, parent: Option<&str>| Tenant {
-            key: key(name),
-            id: tenant_id(name),
-            name: "".into(),
             parent: parent.map(key),
-            zone: None,
             region: "GB".into(),
             thresholds: Default::default(),
-            limits: Default::default(),
+            ..Tenant::new(tenant_id(name), key(name))
         };
         Ok(vec![tenant("reseller", None), tenant("acme", Some("reseller"))])
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use ringpost_model::{Contact, ContactField, Limits, Tenant, Thresholds};
+use ringpost_model::{Contact, ContactField, Tenant};
 use ringpost_store::{Config, Key, Keyring, Store};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -36,16 +36,7 @@ impl Bench {
         let store = open(folder.path()).await;
         for tenant in tenants {
             let key = key(tenant);
-            let own = Tenant {
-                id: tenant_id(&key),
-                key,
-                name: "".into(),
-                parent: None,
-                zone: None,
-                region: "GB".into(),
-                thresholds: Thresholds::default(),
-                limits: Limits::default(),
-            };
+            let own = Tenant { region: "GB".into(), ..Tenant::new(tenant_id(&key), key) };
             store.put_tenant(&own, clock::now()).await.unwrap();
             import(&store, tenant, contacts).await;
         }

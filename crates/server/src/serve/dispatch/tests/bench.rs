@@ -11,9 +11,7 @@ use ringpost_bus::{
     Clock as BusClock, Config as BusConfig, Embedded, Keep, Log, Record, Subscription, Topic,
 };
 use ringpost_deliver::{Answer, Exchange, LaneConfig, Lanes, Request, Transport};
-use ringpost_model::{
-    Cdr, Context, Envelope, Limits, PbxKey, SessionId, Tenant, TenantKey, Thresholds, Trigger, TriggerId,
-};
+use ringpost_model::{Cdr, Context, Envelope, PbxKey, SessionId, Tenant, TenantKey, Trigger, TriggerId};
 use ringpost_store::{Attempt, AttemptFilter, Debt, DebtFilter, Ended, EndingFilter, Expect, Key, Keyring};
 use ringpost_store::{Config as StoreConfig, Store};
 use tempfile::TempDir;
@@ -313,16 +311,7 @@ fn acme() -> TenantKey {
 }
 
 fn tenant() -> Tenant {
-    Tenant {
-        key: acme(),
-        id: tenant_id(&acme()),
-        name: "Acme".into(),
-        parent: None,
-        zone: None,
-        region: "".into(),
-        thresholds: Thresholds::default(),
-        limits: Limits::default(),
-    }
+    Tenant { name: "Acme".into(), ..Tenant::new(tenant_id(&acme()), acme()) }
 }
 
 pub(super) fn session(n: u128) -> SessionId {
