@@ -11,6 +11,7 @@ mod heads;
 mod job;
 mod journal;
 mod lag;
+mod lock;
 mod patience;
 mod plan;
 mod recent;
@@ -18,7 +19,6 @@ mod retention;
 mod rows;
 mod worker;
 
-use std::fs::File;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -30,6 +30,7 @@ use crate::{Config, Error, Keep, Log, Metrics, Offset, OpenError, Partition, Rec
 use group::Groups;
 use heads::Heads;
 use job::{Job, Queue};
+use lock::Lock;
 use recent::Recent;
 
 pub use backup::{check_journal, copy_journal, is_in_use, prepare_restored};
@@ -69,7 +70,7 @@ impl Embedded {
     /// The folder cannot be used, is used by another process, or holds another configuration's journal.
     pub async fn open(config: Config) -> Result<(Self, Journal), OpenError> {
         config.check()?;
-        let lock = lock(&config)?;
+        let lock = Lock::take(&config.folder)?;
         let file::Opened { connection, ids, heads } = file::open(&config).await?;
         let shared = Arc::new(Shared {
             readers: file::readers(&config),
@@ -196,18 +197,5 @@ impl Shared {
             Some(bytes) if bytes > most => Err(Error::TooLarge { topic: topic.to_owned(), bytes, most }),
             _ => Ok(()),
         }
-    }
-}
-
-/// Two writers of one journal would give one offset twice.
-fn lock(config: &Config) -> Result<File, OpenError> {
-    let folder = config.folder.display().to_string();
-    let failed = |source| OpenError::Folder { folder: folder.clone(), source };
-    std::fs::create_dir_all(&config.folder).map_err(failed)?;
-    let file = File::create(config.folder.join("journal.lock")).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(OpenError::InUse { folder }),
-        Err(std::fs::TryLockError::Error(source)) => Err(OpenError::Folder { folder, source }),
     }
 }

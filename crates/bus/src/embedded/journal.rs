@@ -1,6 +1,5 @@
 //! The writer: takes what waits, makes one transaction of it, and answers when it is on the disk.
 
-use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -11,6 +10,7 @@ use tokio::sync::mpsc;
 use crate::{Error, Offset, Partition};
 
 use super::job::{Done, Job};
+use super::lock::Lock;
 use super::plan::Plan;
 use super::{Shared, file, rows};
 
@@ -27,7 +27,7 @@ pub struct Journal {
     jobs: mpsc::Receiver<Job>,
     waiting: Arc<AtomicUsize>,
     /// Held as long as we write.
-    _lock: File,
+    _lock: Lock,
 }
 
 /// Who is told what when the transaction is durable.
@@ -44,7 +44,7 @@ impl Journal {
         connection: SqliteConnection,
         jobs: mpsc::Receiver<Job>,
         waiting: Arc<AtomicUsize>,
-        lock: File,
+        lock: Lock,
     ) -> Self {
         Self { shared, connection: Some(connection), jobs, waiting, _lock: lock }
     }
