@@ -99,10 +99,25 @@ impl Lanes {
     /// # Errors
     /// The job, when it has to be owed instead; see [`Refusal`].
     pub fn submit(&self, job: impl Into<Arc<Job>>) -> Result<(), Box<Refused>> {
-        let job = job.into();
+        self.submit_by(job.into(), Core::submit)
+    }
+
+    /// The same for a correction, of which an earlier revision may be here: only if no more jobs than these have ended
+    /// ([`Self::ends`]). Otherwise it could start before it is known that the earlier one is to be tried again.
+    ///
+    /// # Errors
+    /// The job, when it has to be owed instead; with [`Refusal::Untold`] when there are reports to be taken first.
+    pub fn submit_knowing(&self, job: impl Into<Arc<Job>>, ends: u64) -> Result<(), Box<Refused>> {
+        self.submit_by(job.into(), |core, now, job| core.submit_knowing(now, job, ends))
+    }
+
+    fn submit_by(
+        &self,
+        job: Arc<Job>,
+        submit: impl FnOnce(&mut Core, Instant, Arc<Job>) -> Result<Effects, No>,
+    ) -> Result<(), Box<Refused>> {
         let lane = job.trigger.lane().id();
-        let taken = self.0.with_core(|core| core.submit(Instant::now(), job.clone()));
-        match taken {
+        match self.0.with_core(|core| submit(core, Instant::now(), job.clone())) {
             Ok(effects) => {
                 self.0.counters.submitted();
                 self.0.carry_out(effects);
@@ -146,11 +161,12 @@ impl Lanes {
         self.0.core().room(Instant::now(), lane)
     }
 
-    /// How many jobs have gone back since the beginning. Each of them is told by one [`Report::Back`]: who has taken
-    /// fewer does not know yet of a job that is in no lane any more. The report comes without anything else having to
+    /// How many jobs have ended since the beginning: they went back, or their request is over. Each of them is told by
+    /// one [`Report::Back`] or [`Report::Finished`], and counted before: who has taken fewer does not know yet of a
+    /// job that is in no lane any more, or is about to leave it. The report comes without anything else having to
     /// happen.
-    pub fn backs(&self) -> u64 {
-        self.0.core().backs()
+    pub fn ends(&self) -> u64 {
+        self.0.core().ends()
     }
 
     /// What was counted so far, and how much is in the lanes now.
@@ -204,6 +220,7 @@ impl Inner {
             No::Duplicate => Refusal::Duplicate,
             No::Superseded => Refusal::Superseded,
             No::Closed => Refusal::Closed,
+            No::Untold => Refusal::Untold,
         }
     }
 

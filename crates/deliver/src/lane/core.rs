@@ -33,6 +33,7 @@ pub(super) enum No {
     Duplicate,
     Superseded,
     Closed,
+    Untold,
 }
 
 /// A request that starts now.
@@ -80,8 +81,8 @@ pub(super) struct Core {
     new_want: bool,
     jobs: usize,
     in_flight: usize,
-    /// Jobs that went back, since the beginning.
-    backs: u64,
+    /// Jobs that have ended since the beginning, told or about to be.
+    ends: u64,
     closed: bool,
 }
 
@@ -136,7 +137,7 @@ impl Core {
             new_want: false,
             jobs: 0,
             in_flight: 0,
-            backs: 0,
+            ends: 0,
             closed: false,
         }
     }
@@ -169,6 +170,11 @@ impl Core {
         let mut effects = Effects::default();
         self.go_on(now, id, &mut effects);
         Ok(effects)
+    }
+
+    /// The same for who knows of so many ends.
+    pub(super) fn submit_knowing(&mut self, now: Instant, job: Arc<Job>, ends: u64) -> Result<Effects, No> {
+        if ends < self.ends { Err(No::Untold) } else { self.submit(now, job) }
     }
 
     fn may_enter(&self, now: Instant, id: LaneId, job: &Job) -> Result<(), No> {
@@ -274,9 +280,16 @@ impl Core {
         std::mem::take(&mut self.new_want)
     }
 
-    /// How many jobs went back since the beginning.
-    pub(super) fn backs(&self) -> u64 {
-        self.backs
+    /// How many jobs have ended since the beginning.
+    pub(super) fn ends(&self) -> u64 {
+        self.ends
+    }
+
+    /// A job is about to be told as ended. Says whether a newer revision waits for it: from now on none is taken in
+    /// by who does not know of this end.
+    pub(super) fn end(&mut self, job: &Job) -> bool {
+        self.ends += 1;
+        self.superseded(job)
     }
 
     /// When [`Core::tick`] has something to do.

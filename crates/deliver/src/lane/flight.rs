@@ -79,7 +79,8 @@ impl Inner {
         let tried = Tried { before: job.tries, started, ended, last: job.last };
         let mut next = schedule(&job.trigger, &outcome, tried, self.max_hold);
         let again = matches!(next, Next::Retry { .. } | Next::Wait { .. });
-        if again && self.core().superseded(&job) {
+        let superseded = self.core().end(&job);
+        if again && superseded {
             next = Next::Superseded;
         }
         self.counters.finished(outcome.class, exchange.took);

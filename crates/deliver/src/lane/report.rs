@@ -95,4 +95,7 @@ pub enum Refusal {
     /// The lanes are being drained.
     #[error("lanes are closed")]
     Closed,
+    /// Jobs have ended of which it was not known; see [`crate::Lanes::submit_knowing`].
+    #[error("it is not known yet what came of others")]
+    Untold,
 }

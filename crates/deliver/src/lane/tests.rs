@@ -271,13 +271,29 @@ async fn what_goes_back_is_counted_before_it_is_told_however_few_reports_have_ro
         lanes.submit(call("/a", session, json!({}))).unwrap();
     }
     sleep(MS * 1_500).await;
-    assert_eq!(lanes.backs(), 3, "they waited for longer than a second");
+    assert_eq!(lanes.ends(), 3, "they waited for longer than a second");
     let mut taken = 0;
-    while taken < lanes.backs() {
+    while taken < lanes.ends() {
         let report = reports.recv().await.unwrap();
         taken += u64::from(matches!(report, Report::Back { .. }));
     }
     assert_eq!(taken, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_correction_is_not_taken_in_before_it_is_known_what_came_of_its_record() {
+    let world = World::of(&[("/a", Does::Answer(500, MS * 20))]);
+    // There is room for the report of the start, and the one of the end waits.
+    let (lanes, mut reports) = world.lanes(Config { reports: 1, ..Config::default() });
+    lanes.submit(call("/a", 1, json!({}))).unwrap();
+    let mut correction = call("/a", 1, json!({}));
+    correction.delivery.rev = 2;
+    sleep(MS * 30).await;
+    assert_eq!((lanes.ends(), world.got("/a")), (1, vec![0]));
+    assert_eq!(lanes.submit_knowing(correction.clone(), 0).unwrap_err().why, Refusal::Untold);
+    assert_eq!(take(&world, &mut reports, MS).await.len(), 2);
+    lanes.submit_knowing(correction, 1).unwrap();
+    assert_eq!(take(&world, &mut reports, SECOND).await.len(), 2);
 }
 
 #[test]

@@ -134,8 +134,8 @@ struct State {
     backlog_told: BTreeMap<TriggerId, i64>,
     /// Triggers with `autoDisable` whose tries failed since the last flush, each with such a try.
     failed: BTreeMap<TriggerId, Arc<Job>>,
-    /// Jobs that lanes have told to be back, to compare with how many there are.
-    backs: u64,
+    /// Jobs that lanes have told as ended, to compare with how many there are.
+    ends: u64,
 }
 
 #[derive(Default)]
@@ -163,8 +163,13 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
     /// # Errors
     /// The log cannot be used any more; the process should end and be started again.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let state = self.state(stop.clone());
+        self.run_from(state, stop).await
+    }
+
+    async fn run_from(self, state: State, stop: CancellationToken) -> anyhow::Result<()> {
         let lanes = self.lanes.clone();
-        let ended = self.turns(stop).await;
+        let ended = self.turns(state, stop).await;
         if ended.is_err() {
             // Nobody writes down any more what comes of a request. What still waits here is another's from now on, and
             // would be sent twice.
@@ -173,8 +178,7 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
         ended
     }
 
-    async fn turns(mut self, stop: CancellationToken) -> anyhow::Result<()> {
-        let mut state = self.state(stop.clone());
+    async fn turns(mut self, mut state: State, stop: CancellationToken) -> anyhow::Result<()> {
         loop {
             let turn = self.next_turn(&state, &stop).await;
             if matches!(turn, Turn::Log(_)) {
@@ -217,7 +221,7 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
             backlog: Backlog::new(self.backlog),
             backlog_told: BTreeMap::new(),
             failed: BTreeMap::new(),
-            backs: 0,
+            ends: 0,
         }
     }
 

@@ -40,9 +40,8 @@ impl Core {
             let pause = lane.pause(now).unwrap_or_default();
             lane.has_probe &= !job.probe;
             self.jobs -= 1;
-            let superseded = self.superseded(&job);
+            let superseded = self.end(&job);
             let next = self.leave_strand(now, &job);
-            self.backs += 1;
             effects.back.push(Back { lane: id, job, pause, superseded });
             if let Some(next) = next.filter(|next| *next != id) {
                 self.go_on(now, next, effects);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringpost_bus::Worker;
-use ringpost_deliver::{Content, Job, ReadyTrigger, Tries};
+use ringpost_deliver::{Content, Job, ReadyTrigger, Refused, Tries};
 use ringpost_model::{Envelope, Timestamp, Trigger};
 use ringpost_store::{Debt, Ended, Ending, LaneDue, LaneLedger, Prepared};
 use tokio::time::Instant;
@@ -46,17 +46,7 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
     /// What came of earlier tries cannot be written before the stop.
     pub(super) async fn claim(&mut self, state: &mut State) -> anyhow::Result<()> {
         // What has ended is written first: what the store gives out hangs on it, above all the order of corrections.
-        // What went back from a lane is known to nobody until it is told: a newer revision would overtake it.
-        loop {
-            while let Ok(report) = self.reports.try_recv() {
-                self.handle_report(state, report).await;
-            }
-            if state.backs >= self.lanes.backs() {
-                break;
-            }
-            let Some(report) = self.reports.recv().await else { break };
-            self.handle_report(state, report).await;
-        }
+        self.catch_up(state).await;
         self.flush(state).await?;
         let now = (self.clock)();
         if let Err(error) = self.look(state, now).await {
@@ -75,6 +65,21 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
         });
         state.claim_at = Some(Instant::now() + wait);
         Ok(())
+    }
+
+    /// Takes in what lanes tell, until no job has ended of which nothing is known here: what went back from a lane, or
+    /// failed, is known to nobody until it is told, and a newer revision would overtake it.
+    async fn catch_up(&mut self, state: &mut State) {
+        loop {
+            while let Ok(report) = self.reports.try_recv() {
+                self.handle_report(state, report).await;
+            }
+            if state.ends >= self.lanes.ends() {
+                return;
+            }
+            let Some(report) = self.reports.recv().await else { return };
+            self.handle_report(state, report).await;
+        }
     }
 
     /// Returns when there is something to claim again.
@@ -136,8 +141,19 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
         for (debt, prepared) in debts.into_iter().zip(prepared) {
             match prepared.map(|prepared| job(&debt, prepared, now, kind)) {
                 Ok(Ok(job)) => {
-                    state.owed.insert(debt.delivery.id);
-                    if let Err(refused) = self.lanes.submit(job) {
+                    let delivery = &debt.delivery;
+                    // While the store was asked, an earlier revision may have failed, or gone back.
+                    if delivery.rev > 1 {
+                        self.catch_up(state).await;
+                    }
+                    if state.pending.owes_earlier(delivery) {
+                        // Written together, the newest goes in the place of the others.
+                        state.pending.owe(Debt { due: now, leased_until: None, ..debt });
+                        state.claim_soon();
+                        continue;
+                    }
+                    state.owed.insert(delivery.id);
+                    if let Err(refused) = self.submit_owed(state, job) {
                         self.handle_refused(state, *refused, now).await;
                     }
                 }
@@ -149,6 +165,14 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
             }
         }
         Ok(())
+    }
+
+    /// A first revision can overtake nothing.
+    fn submit_owed(&self, state: &State, job: Job) -> Result<(), Box<Refused>> {
+        match job.delivery.rev {
+            2.. => self.lanes.submit_knowing(job, state.ends),
+            _ => self.lanes.submit(job),
+        }
     }
 
     /// What is wrong may be wrong with this one alone: it waits for a while, its neighbours go on.

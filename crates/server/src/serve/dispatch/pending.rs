@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use ringpost_bus::Partition;
-use ringpost_model::{DeliveryId, Notice, NoticeId};
+use ringpost_model::{Delivery, DeliveryId, Notice, NoticeId};
 use ringpost_store::{Attempt, Batch, Debt, Ended, Exchange, LaneWord, NewSession};
 
 /// A record of the log: where one of its effects is waited for.
@@ -106,6 +106,13 @@ impl Pending {
         is_word || self.attempts.iter().any(|(attempt, _)| attempt.delivery == delivery)
     }
 
+    /// An earlier revision of the same call for the same trigger is to be written as owed.
+    pub(crate) fn owes_earlier(&self, than: &Delivery) -> bool {
+        let is_earlier =
+            |of: &Delivery| (of.trigger, of.session) == (than.trigger, than.session) && of.rev < than.rev;
+        than.rev > 1 && self.debts.values().any(|debt| is_earlier(&debt.delivery))
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -138,9 +145,7 @@ impl Pending {
 
 #[cfg(test)]
 mod tests {
-    use ringpost_model::{
-        Breaker, Delivery, LaneId, Run, SessionId, TenantId, TenantKey, Timestamp, TriggerId,
-    };
+    use ringpost_model::{Breaker, LaneId, Run, SessionId, TenantId, TenantKey, Timestamp, TriggerId};
     use ringpost_store::Ending;
     use uuid::Uuid;
 
@@ -204,6 +209,15 @@ mod tests {
             pending.take().batch.debts.iter().map(|debt| (debt.delivery.rev, debt.tries)).collect();
         assert_eq!(tries, [(1, 1), (2, 0)]);
         assert!(pending.is_empty());
+    }
+
+    #[test]
+    fn only_an_earlier_revision_that_is_still_owed_is_waited_for() {
+        let mut pending = Pending::default();
+        pending.owe(debt(2, 0));
+        assert_eq!([1, 2, 3].map(|rev| pending.owes_earlier(&delivery(rev))), [false, false, true]);
+        pending.end(ended(2));
+        assert!(!pending.owes_earlier(&delivery(3)));
     }
 
     fn word(breaker: Breaker) -> LaneWord {

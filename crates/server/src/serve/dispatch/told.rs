@@ -32,6 +32,8 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
             Refusal::Paused(until) => debt(until, "the lane is paused"),
             // Nothing is claimed for an open lane, so it waits there whatever its due time.
             Refusal::Open => debt(now, "its receiver is down"),
+            // Tried again as soon as what was not known is written.
+            Refusal::Untold => debt(now, "an earlier one comes first"),
             Refusal::Full | Refusal::Closed => debt(now.plus_micros(WHILE_FULL), "the lane is full"),
         };
         self.owe(state, &job, debt, now).await;
@@ -55,10 +57,13 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
                 }
             }
             Report::Back { job, lane, next } => {
-                state.backs += 1;
+                state.ends += 1;
                 self.handle_back(state, &job, lane, next).await;
             }
-            Report::Finished(finished) => self.handle_finished(state, &finished).await,
+            Report::Finished(finished) => {
+                state.ends += 1;
+                self.handle_finished(state, &finished).await;
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ringpost_bus::{
-    Clock as BusClock, Config as BusConfig, Embedded, Keep, Log, Record, Subscription, Topic,
+    Clock as BusClock, Config as BusConfig, Embedded, EmbeddedWorker, Keep, Log, Record, Subscription, Topic,
 };
 use ringpost_deliver::{Answer, Exchange, LaneConfig, Lanes, Request, Transport};
 use ringpost_model::{Cdr, Context, Envelope, PbxKey, SessionId, Tenant, TenantKey, Trigger, TriggerId};
@@ -71,7 +71,7 @@ pub(super) struct Running {
     pub(super) store: Store,
     pub(super) log: Embedded,
     stop: CancellationToken,
-    task: JoinHandle<anyhow::Result<()>>,
+    task: Option<JoinHandle<anyhow::Result<()>>>,
     journal: JoinHandle<()>,
 }
 
@@ -157,6 +157,13 @@ impl Bench {
 
     /// A running dispatcher, over what is in the folder.
     pub(super) async fn start(&self) -> Running {
+        let (dispatch, mut running) = self.ready().await;
+        running.task = Some(tokio::spawn(dispatch.run(running.stop.clone())));
+        running
+    }
+
+    /// The same before it runs, for a test that takes the steps itself.
+    pub(super) async fn ready(&self) -> (Dispatch<EmbeddedWorker>, Running) {
         let store = self.store().await;
         let metrics = Arc::new(Metrics::new().unwrap());
         let (log, journal) = self.log().await;
@@ -187,9 +194,7 @@ impl Bench {
             mailed: vec![ringpost_model::EventName::DeliveryExhausted],
             shares_rates: false,
         };
-        let stop = CancellationToken::new();
-        let task = tokio::spawn(dispatch.run(stop.clone()));
-        Running { store, log, stop, task, journal }
+        (dispatch, Running { store, log, stop: CancellationToken::new(), task: None, journal })
     }
 
     /// Only the store, with no dispatcher that changes it.
@@ -289,8 +294,9 @@ impl Running {
 
     /// Dies on the spot.
     pub(super) async fn crash(self) {
-        self.task.abort();
-        _ = self.task.await;
+        let task = self.task.unwrap();
+        task.abort();
+        _ = task.await;
         drop(self.log);
         self.journal.await.unwrap();
         self.store.close().await;
@@ -299,7 +305,7 @@ impl Running {
     /// Ends as on SIGTERM.
     pub(super) async fn stop(self) {
         self.stop.cancel();
-        self.task.await.unwrap().unwrap();
+        self.task.unwrap().await.unwrap().unwrap();
         drop(self.log);
         self.journal.await.unwrap();
         self.store.close().await;
