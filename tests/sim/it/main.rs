@@ -7,9 +7,10 @@ use std::time::Duration;
 use ringpost_sim::{Outcome, run, run_down_for_an_hour, run_many};
 
 /// Seeds that failed once. Each is what a user would have met: with the store away for longer than a lease, a call was
-/// sent again that had been delivered (125, 435, 963), or a record came after its correction (7205); after a restart all
-/// calls of a moment went to a receiver that was known to be down (3072, 4912, 6103); a rate was passed after a stall
-/// of the store (1202, 1589).
+/// sent again that had been delivered (125, 435, 963), or a record came after its correction (7205, 41828); after a restart
+/// all calls of a moment went to a receiver that was known to be down (3072, 4912, 6103); a rate was passed after a stall
+/// of the store (1202, 1589); what a process had sent after it could not write any more was sent again by the next (25658,
+/// 55256).
 const KEPT: [u64; 12] = [125, 435, 963, 1_202, 1_589, 3_072, 4_912, 6_103, 7_205, 25_658, 41_828, 55_256];
 
 fn told(outcomes: &[Outcome]) -> String {

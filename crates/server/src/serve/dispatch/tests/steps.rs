@@ -23,7 +23,8 @@ async fn lane(running: &Running) -> LaneId {
     running.store.lanes_owed().await.unwrap()[0].lane
 }
 
-/// The same happens where a record goes back from its lane, and is what one in some thousand worlds ran into.
+/// Its correction must wait as well where the record goes back from its lane without a try, as in the simulated world
+/// 41828: lanes count both in one place.
 #[tokio::test]
 async fn a_record_that_fails_while_its_correction_is_claimed_does_not_come_after_it() {
     let bench = Bench { handoff: Duration::from_secs(60), ..Bench::new() };
