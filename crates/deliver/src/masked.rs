@@ -24,6 +24,9 @@ pub(crate) fn hidden() -> HeaderValue {
 /// Shorter values are not searched for in answers: `1` or `true` would make a text unreadable and protect nothing.
 const SHORTEST_SECRET: usize = 6;
 
+/// From this length on a query without `=` is taken for a token.
+const SHORTEST_BARE: usize = 16;
+
 /// A URL as it may be shown: origin and first path segment.
 pub fn shown(url: &Url) -> String {
     let mut text = format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default());
@@ -111,13 +114,7 @@ impl Secrets {
 
 /// What a URL hides.
 pub(crate) fn add_url(secrets: &mut Vec<String>, url: &Url) {
-    if let Some(password) = url.password() {
-        secrets.push(password.to_owned());
-        secrets.push(crate::headers::basic(
-            &crate::headers::unescaped(url.username()),
-            &crate::headers::unescaped(password),
-        ));
-    }
+    add_user_info(secrets, url);
     let hidden_path = url.path().get(1..).and_then(|path| path.split_once('/')).map(|(_, rest)| rest);
     if let Some(rest) = hidden_path {
         secrets.push(rest.to_owned());
@@ -126,6 +123,21 @@ pub(crate) fn add_url(secrets: &mut Vec<String>, url: &Url) {
     let raw = url.query().unwrap_or_default();
     secrets.extend(raw.split('&').filter_map(|pair| pair.split_once('=')).map(|(_, value)| value.to_owned()));
     secrets.extend(url.query_pairs().map(|(_, value)| value.into_owned()));
+    // A query may be a token and nothing else. A short one is a word, which is not to be hidden in answers.
+    let bare = raw.split('&').filter(|pair| !pair.contains('=') && pair.len() >= SHORTEST_BARE);
+    secrets.extend(bare.flat_map(|token| [token.to_owned(), crate::headers::unescaped(token)]));
+}
+
+/// Without a password the name is what opens the door, as API keys are given.
+fn add_user_info(secrets: &mut Vec<String>, url: &Url) {
+    let (user, password) = (url.username(), url.password().unwrap_or_default());
+    if user.is_empty() && password.is_empty() {
+        return;
+    }
+    let plain = [user, password].map(crate::headers::unescaped);
+    let secret = if password.is_empty() { 0 } else { 1 };
+    secrets.extend([[user, password][secret].to_owned(), plain[secret].clone()]);
+    secrets.push(crate::headers::basic(&plain[0], &plain[1]));
 }
 
 #[cfg(test)]

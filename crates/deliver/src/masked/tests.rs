@@ -41,7 +41,7 @@ fn an_echo_of_the_request_shows_no_secret() {
     );
     let hidden = secrets.hide(&echo);
     assert_eq!(hidden, "POST /in/…?sig=… … X-Key: … X-Flag: 1 Authorization: Bearer … … … … Basic …");
-    assert_eq!(format!("{secrets:?}"), "Secrets(9)");
+    assert_eq!(format!("{secrets:?}"), "Secrets(10)");
 }
 
 #[test]
@@ -49,6 +49,17 @@ fn basic_credentials_are_hidden_plain_and_encoded() {
     let keys = json!({ "auth": { "kind": "basic", "user": "aladdin", "password": "open sesame" } });
     let secrets = Secrets::of(&samples::trigger("https://crm.example/in", keys));
     assert_eq!(secrets.hide("YWxhZGRpbjpvcGVuIHNlc2FtZQ== open sesame"), "… …");
+}
+
+#[test]
+fn a_token_that_is_the_whole_query_or_the_user_of_a_url_is_hidden_too() {
+    let hide = |url: &str, text: &str| Secrets::of(&samples::trigger(url, json!({}))).hide(text).into_owned();
+    let query = "https://crm.example/in?s3cret-t0ken%2Bof-16&debug";
+    assert_eq!(hide(query, "GET /in?s3cret-t0ken%2Bof-16&debug s3cret-t0ken+of-16"), "GET /in?…&debug …");
+    for url in ["https://sk_live_s3cret@crm.example/in", "https://sk_live_s3cret:@crm.example/in"] {
+        assert_eq!(hide(url, "sk_live_s3cret Basic c2tfbGl2ZV9zM2NyZXQ6"), "… Basic …", "{url}");
+    }
+    assert_eq!(hide("https://aladdin:open%20sesame@crm.example/in", "aladdin: open sesame"), "aladdin: …");
 }
 
 #[test]
