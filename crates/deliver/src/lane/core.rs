@@ -104,6 +104,8 @@ struct Lane {
     has_alarm: bool,
     /// It was told that it waits for a share of its rate.
     has_asked: bool,
+    /// When it last started a request.
+    last_start: Option<Instant>,
     paused_until: Option<Instant>,
     pace: Pace,
     flow: Flow,
@@ -199,7 +201,15 @@ impl Core {
         }
         let waiting = lane.map_or(0, Lane::waiting);
         let full = waiting >= self.config.queue || self.jobs >= self.config.jobs;
-        if full { Err(No::Full) } else { Ok(()) }
+        // What has just fired would only wait, and be owed then; the records behind it would wait with it.
+        let hangs = !job.owed && lane.is_some_and(|lane| self.hangs(now, id, lane));
+        if full || hangs { Err(No::Full) } else { Ok(()) }
+    }
+
+    /// All its seats are taken, by requests that have been under way for longer than `handoff`.
+    fn hangs(&self, now: Instant, id: LaneId, lane: &Lane) -> bool {
+        let is_long = |start: Instant| start + self.config.handoff <= now;
+        lane.in_flight >= self.gate(id).seats(self.config.concurrency) && lane.last_start.is_some_and(is_long)
     }
 
     /// Whether a newer revision waits for this job to end.
@@ -339,6 +349,7 @@ impl Lane {
             in_ring: false,
             has_alarm: false,
             has_asked: false,
+            last_start: None,
             paused_until: None,
             pace: Pace::new(shared_rates),
             flow: Flow::default(),

@@ -91,6 +91,22 @@ fn a_lane_has_so_many_in_flight_then_queues_then_is_full() {
 }
 
 #[test]
+fn a_lane_that_hangs_lets_no_fresh_call_wait_and_takes_what_is_owed() {
+    let mut bench = bench(config());
+    assert_eq!([bench.call(A, 1), bench.call(A, 2)], [Ok(vec![1]), Ok(vec![2])]);
+    bench.now += bench.core.config.handoff / 2;
+    assert_eq!(bench.call(A, 3), Ok(vec![]), "they may be over soon");
+    bench.now += bench.core.config.handoff / 2;
+    assert_eq!(bench.call(A, 4), Err(No::Full));
+    let mut owed = job(A, 1, 5, 1, json!({}));
+    Arc::make_mut(&mut owed).owed = true;
+    assert_eq!(bench.submit(&owed), Ok(vec![]));
+    assert_eq!(bench.call(B, 6), Ok(vec![6]));
+    assert_eq!(sessions(&bench.finish(A, 1, None)), [5], "one place in two is for what is owed");
+    assert_eq!(bench.call(A, 7), Ok(vec![]), "it goes on");
+}
+
+#[test]
 fn the_lanes_of_an_origin_take_turns_for_its_seats() {
     let mut bench = bench(Config { concurrency: 100, per_origin: 2, queue: 100, ..config() });
     for session in 1..=6 {

@@ -129,6 +129,7 @@ impl Core {
         let Queued { job, .. } = lane.queue.pop()?;
         lane.in_flight += 1;
         lane.owed_in_flight += usize::from(job.owed);
+        lane.last_start = Some(now);
         lane.pace.started(now);
         lane.flow.started(now, self.config.handoff);
         if let Some(seats) = self.origins.get_mut(&lane.origin) {
