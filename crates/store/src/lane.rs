@@ -14,7 +14,7 @@ use crate::error::{Error, doing};
 use crate::rows::{Rows, Unreadable};
 use crate::store::Store;
 
-pub use owed::LaneDue;
+pub use owed::{ASKED_FOR_PAUSE, LaneDue, WaitingTrigger};
 pub use word::LaneWord;
 
 pub(crate) use word::{Told, apply};
@@ -38,10 +38,14 @@ pub struct LaneRow {
     pub pause_reason: Text,
     /// Deliveries that are owed in it.
     pub owed: u64,
+    /// How many of them wait for it, and for no trigger that is paused.
+    pub waiting: u64,
 }
 
 const COLUMNS: &str = "SELECT lane, owner, shown, breaker, probe_until, paused_until, pause_reason,
-    (SELECT coalesce(sum(count), 0) FROM owed WHERE owed.lane = lanes.lane) AS owed FROM lanes";
+    (SELECT coalesce(sum(count), 0) FROM owed WHERE owed.lane = lanes.lane) AS owed,
+    (SELECT coalesce(sum(count), 0) FROM owed JOIN triggers t ON t.id = owed.trigger_id
+        WHERE owed.lane = lanes.lane AND t.held = 0) AS waiting FROM lanes";
 
 impl Store {
     /// Every lane that is not plain. They are few.
@@ -126,5 +130,6 @@ fn read(row: &SqliteRow) -> sqlx::Result<LaneRow> {
         paused_until: unless_never("paused_until")?,
         pause_reason: row.try_get::<&str, _>("pause_reason")?.into(),
         owed: row.try_get::<i64, _>("owed")? as u64,
+        waiting: row.try_get::<i64, _>("waiting")? as u64,
     })
 }

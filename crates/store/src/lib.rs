@@ -43,7 +43,7 @@ pub use ending::{Ended, Ending, EndingFilter};
 pub use error::{Error, OpenError};
 pub use face::{LaneLedger, Ledger};
 pub use ingest_token::{IngestToken, TokenId, new_token};
-pub use lane::{LaneDue, LaneRow, LaneWord};
+pub use lane::{ASKED_FOR_PAUSE, LaneDue, LaneRow, LaneWord, WaitingTrigger};
 pub use metrics::{Metrics, Stats};
 pub use retention::{Dropped, Keep};
 pub use rows::{Rows, Unreadable};

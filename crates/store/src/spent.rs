@@ -9,11 +9,12 @@ use crate::columns::Columns;
 use crate::debt::{self, Debt};
 use crate::lane::Told;
 
-/// Not one that is owed again already: the same words twice leave one of the two.
+/// Not one that is owed again already: the same words twice leave one of the two. Nor one that a correction is owed of:
+/// that goes in its place, maybe another way.
 const PUT: &str = "INSERT INTO spent (delivery, trigger_id, version, owner, tenant_id, tenant, session, rev, matches,
         lane, due, attempts, tries, queued, first_try, reason, failed)
     SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17
-    WHERE NOT EXISTS (SELECT 1 FROM debts WHERE delivery = ?1)
+    WHERE NOT EXISTS (SELECT 1 FROM debts WHERE trigger_id = ?2 AND session = ?7 AND rev >= ?8)
     ON CONFLICT (delivery) DO UPDATE SET lane = excluded.lane, attempts = excluded.attempts, tries = excluded.tries,
         first_try = excluded.first_try, reason = excluded.reason, failed = excluded.failed";
 

@@ -246,5 +246,6 @@ async fn look(store: &impl LaneLedger, now: i64) -> String {
         store.failing_triggers(lane(1)).await.expect("it answers"),
         store.failing_triggers(lane(2)).await.expect("it answers"),
     ];
-    format!("{known:?}\n{counts:?}\n{lanes:?}\n{owed:?}\n{triggers:?}")
+    let waiting = store.waiting_triggers().await.expect("it answers");
+    format!("{known:?}\n{counts:?}\n{lanes:?}\n{owed:?}\n{triggers:?}\n{waiting:?}")
 }

@@ -62,6 +62,11 @@ impl SimStore {
         Self(Arc::new(Shared { disk, writer, weather, trace }))
     }
 
+    /// Nothing can be written at this time.
+    pub fn is_away(&self) -> bool {
+        self.0.weather.is_away()
+    }
+
     /// What is durable.
     pub fn disk(&self) -> MutexGuard<'_, Disk> {
         self.0.disk.lock().unwrap_or_else(PoisonError::into_inner)

@@ -78,6 +78,11 @@ impl Weather {
         Self::new(clock, forecast, Dice::new(0, "calm"))
     }
 
+    /// In a window in which no write succeeds.
+    pub fn is_away(&self) -> bool {
+        !self.is_clear() && matches!(self.window(), Some(Fault::Fails | Fault::Full))
+    }
+
     /// What becomes of a write.
     pub fn write(&self) -> Luck {
         if self.is_clear() {

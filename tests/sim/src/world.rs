@@ -204,8 +204,8 @@ impl World {
         self.intake.send_replace(None);
         let (number, metrics) = (process.number, Arc::clone(&process.metrics));
         match process.stop().await {
-            // The disk was away until the end: it is as good as a crash.
-            Some(why) if why.contains("before the stop") => {
+            // The disk is away until the end: it is as good as a crash.
+            Some(why) if why.contains("before the stop") && self.around.store.is_away() => {
                 self.crashes.push((number, self.around.clock.elapsed()));
             }
             other => self.wrong.extend(other),

@@ -56,6 +56,8 @@ const FLUSH_AFTER: Duration = Duration::from_millis(5);
 const COMMIT_AFTER: Duration = Duration::from_millis(50);
 /// Wait after an error of the store before the same is tried again.
 const AFTER_ERROR: Duration = Duration::from_millis(500);
+/// So much longer than requests may take after a stop it is tried to write down what came of them.
+const AFTER_GRACE: Duration = Duration::from_secs(1);
 /// The longest wait for a record of the log before the loop looks at the rest.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -107,6 +109,10 @@ pub struct Dispatch<W, S = Store, T = Store> {
 struct State {
     /// The process is to stop.
     stop: CancellationToken,
+    /// How long what fails is tried again after that.
+    grace: Duration,
+    /// When that is over.
+    give_up_at: Option<Instant>,
     partitions: BTreeMap<Partition, Owned>,
     pending: Pending,
     /// When what is pending is made durable.
@@ -118,6 +124,9 @@ struct State {
     /// Deliveries in lanes that a debt of ours stands for.
     owed: HashSet<DeliveryId>,
     claim_at: Option<Instant>,
+    /// The lane at which claims, or probes, were broken off.
+    claims_from: Option<LaneId>,
+    probes_from: Option<LaneId>,
     /// When the log was last heard of.
     log_seen: Option<Instant>,
     /// When debts of triggers that were switched off are looked for again.
@@ -129,6 +138,8 @@ struct State {
     receivers: Receivers,
     /// Since when receivers are, or were, down that are not yet well again.
     down_since: BTreeMap<LaneId, Timestamp>,
+    /// Triggers that wait for receivers which are down, by lane, with the version that is known to go there.
+    stays: BTreeMap<(LaneId, TriggerId), u64>,
     backlog: Backlog,
     /// The hour in which it was last told of a trigger that too much waits.
     backlog_told: BTreeMap<TriggerId, i64>,
@@ -205,6 +216,8 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
     fn state(&self, stop: CancellationToken) -> State {
         State {
             stop,
+            grace: self.grace,
+            give_up_at: None,
             partitions: BTreeMap::new(),
             pending: Pending::default(),
             flush_at: None,
@@ -212,12 +225,15 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
             fresh: BTreeMap::new(),
             owed: HashSet::new(),
             claim_at: Some(Instant::now()),
+            claims_from: None,
+            probes_from: None,
             log_seen: None,
             cancel_at: None,
             look_at: None,
             has_looked: false,
             receivers: Receivers::new(self.breaker.clone(), self.concurrency),
             down_since: BTreeMap::new(),
+            stays: BTreeMap::new(),
             backlog: Backlog::new(self.backlog),
             backlog_told: BTreeMap::new(),
             failed: BTreeMap::new(),
@@ -345,6 +361,7 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
     /// Requests in flight may end within the grace time; all others are owed.
     async fn stop(mut self, mut state: State) -> anyhow::Result<()> {
         info!(in_lanes = state.fresh.len() + state.owed.len(), "dispatch stops");
+        state.give_up_at.get_or_insert_with(|| Instant::now() + self.grace + AFTER_GRACE);
         let lanes = self.lanes.clone();
         let drain = lanes.drain(self.grace);
         tokio::pin!(drain);
@@ -373,13 +390,24 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
 }
 
 impl State {
-    /// Waits before the same is tried again.
+    /// Waits before the same write is tried again, also while the process stops: what has been delivered and is not
+    /// written would be sent again.
     ///
     /// # Errors
-    /// The process is to stop: what was not done is done at the next start.
-    async fn wait(&self, what: &str) -> anyhow::Result<()> {
-        let waited = self.stop.run_until_cancelled(tokio::time::sleep(AFTER_ERROR)).await;
-        waited.with_context(|| format!("{what} could not be done before the stop"))
+    /// The grace time is over: what was not done is done at the next start.
+    async fn wait(&mut self, what: &str) -> anyhow::Result<()> {
+        if self.stop.run_until_cancelled(tokio::time::sleep(AFTER_ERROR)).await.is_some() {
+            return Ok(());
+        }
+        let until = *self.give_up_at.get_or_insert_with(|| Instant::now() + self.grace + AFTER_GRACE);
+        anyhow::ensure!(Instant::now() < until, "{what} could not be done before the stop");
+        tokio::time::sleep_until(until.min(Instant::now() + AFTER_ERROR)).await;
+        Ok(())
+    }
+
+    /// Waits before the same is looked up again. False = the process is to stop, and it is not needed any more.
+    async fn wait_to_read(&self) -> bool {
+        self.stop.run_until_cancelled(tokio::time::sleep(AFTER_ERROR)).await.is_some()
     }
 
     /// The delivery is in no lane any more. Once what is pending is durable, its record need not wait for it.

@@ -8,7 +8,7 @@ use ringpost_model::{LaneId, Notice, Timestamp, TriggerId};
 use super::Ledger;
 use crate::debt::{Debt, OwedCount, Prepared};
 use crate::error::Error;
-use crate::lane::LaneRow;
+use crate::lane::{LaneRow, WaitingTrigger};
 use crate::rows::Rows;
 use crate::store::Store;
 
@@ -77,6 +77,12 @@ pub trait LaneLedger: Ledger {
     /// The store cannot be read or written.
     fn failing_triggers(&self, lane: LaneId) -> impl Future<Output = Result<Vec<TriggerId>, Error>> + Send;
 
+    /// The triggers that wait for receivers which are down; see [`Store::waiting_triggers`].
+    ///
+    /// # Errors
+    /// The store cannot be read or written.
+    fn waiting_triggers(&self) -> impl Future<Output = Result<Vec<WaitingTrigger>, Error>> + Send;
+
     /// How many tries of a trigger have failed since then; see [`Store::failed_tries`].
     ///
     /// # Errors
@@ -98,6 +104,12 @@ pub trait LaneLedger: Ledger {
         now: Timestamp,
         until: Timestamp,
     ) -> impl Future<Output = Result<Vec<u64>, Error>> + Send;
+
+    /// What is due later than anything can be is due now; see [`Store::undo_far_times`].
+    ///
+    /// # Errors
+    /// The store cannot be read or written.
+    fn undo_far_times(&self, now: Timestamp) -> impl Future<Output = Result<u64, Error>> + Send;
 
     /// Notices that no trigger was asked about yet.
     ///
@@ -148,6 +160,10 @@ impl LaneLedger for Store {
         Self::failing_triggers(self, lane).await
     }
 
+    async fn waiting_triggers(&self) -> Result<Vec<WaitingTrigger>, Error> {
+        Self::waiting_triggers(self).await
+    }
+
     async fn failed_tries(&self, trigger: TriggerId, since: Timestamp) -> Result<u64, Error> {
         Self::failed_tries(self, trigger, since).await
     }
@@ -160,6 +176,10 @@ impl LaneLedger for Store {
         until: Timestamp,
     ) -> Result<Vec<u64>, Error> {
         Self::lease_rates(self, asked, owner, now, until).await
+    }
+
+    async fn undo_far_times(&self, now: Timestamp) -> Result<u64, Error> {
+        Self::undo_far_times(self, now).await
     }
 
     async fn unfired_notices(&self, limit: usize) -> Result<Rows<Notice>, Error> {

@@ -1,6 +1,7 @@
 //! Lanes with something to do, and moving debts from one to another.
 
 use ringpost_model::{LaneId, Timestamp, TriggerId};
+use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use crate::columns::Columns;
@@ -10,6 +11,13 @@ use crate::store::Store;
 /// Debts moved in one transaction: few enough that dispatch does not notice.
 const STEP: i64 = 1_000;
 
+/// Nothing is due, leased or paused for so long, in microseconds: a retry comes within a minute, a receiver's pause is a
+/// minute at most, a lease is a try and some seconds.
+const LONGEST_WAIT: i64 = 3_600_000_000;
+
+/// The reason of a pause that a receiver has asked for. Those of operators may be longer.
+pub const ASKED_FOR_PAUSE: &str = "the receiver asked for it";
+
 /// A lane with something to do, now or later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LaneDue {
@@ -17,6 +25,17 @@ pub struct LaneDue {
     pub lane: LaneId,
     /// When.
     pub due: Timestamp,
+}
+
+/// A trigger with debts in a lane whose receiver is down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WaitingTrigger {
+    /// Which lane.
+    pub lane: LaneId,
+    /// Which trigger.
+    pub trigger: TriggerId,
+    /// The number of its current version: as long as it stays the same nothing about it has changed.
+    pub version: u64,
 }
 
 /// Every lane once, by leaps in the index of claims: the number of debts does not matter. An open lane gives only
@@ -80,6 +99,22 @@ impl Store {
         Ok(rows.iter().filter_map(|row| row.uuid("trigger_id").ok().map(TriggerId)).collect())
     }
 
+    /// The triggers that wait for receivers which are down, by lane: one query, however many there are.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn waiting_triggers(&self) -> Result<Vec<WaitingTrigger>, Error> {
+        const WHAT: &str = "list the triggers that wait";
+        let sql = "SELECT o.lane, o.trigger_id, t.version FROM lanes l JOIN owed o ON o.lane = l.lane
+            JOIN triggers t ON t.id = o.trigger_id WHERE l.open = 1 AND t.removed IS NULL ORDER BY 1, 2";
+        let rows = sqlx::query(sql).fetch_all(self.readers()).await.map_err(doing(WHAT))?;
+        let read = |row: &SqliteRow| {
+            let (lane, trigger) = (LaneId(row.uuid("lane").ok()?), TriggerId(row.uuid("trigger_id").ok()?));
+            Some(WaitingTrigger { lane, trigger, version: row.try_get::<i64, _>("version").ok()? as u64 })
+        };
+        Ok(rows.iter().filter_map(read).collect())
+    }
+
     /// A trigger's URL was changed: what is owed goes the new way, but for what is in flight, which takes it after
     /// its next failure or another call of this. Costs next to nothing where there is nothing to move. Returns how
     /// many were moved.
@@ -119,6 +154,31 @@ impl Store {
             }
             after = until;
         }
+    }
+
+    /// What is due, leased or paused for longer than anything ever is was written by a clock that has been put back
+    /// since: it is due now, and its lease is over. Costs next to nothing where there is none. Returns how many rows
+    /// it was.
+    ///
+    /// # Errors
+    /// The store cannot be read or written.
+    pub async fn undo_far_times(&self, now: Timestamp) -> Result<u64, Error> {
+        const WHAT: &str = "undo times that cannot be true";
+        let far = now.plus_micros(LONGEST_WAIT).micros();
+        let sql = "SELECT EXISTS (SELECT 1 FROM debts WHERE due > ?1)
+            OR EXISTS (SELECT 1 FROM lanes WHERE paused_until > ?1 AND pause_reason = ?2)";
+        let query = sqlx::query_scalar::<_, bool>(sql).bind(far).bind(ASKED_FOR_PAUSE);
+        if !query.fetch_one(self.readers()).await.map_err(doing(WHAT))? {
+            return Ok(0);
+        }
+        let mut write = self.begin(WHAT).await?;
+        let query = sqlx::query("UPDATE debts SET due = ? WHERE due > ?").bind(now.micros()).bind(far);
+        let debts = query.execute(&mut *write).await.map_err(doing(WHAT))?.rows_affected();
+        let sql = "UPDATE lanes SET paused_until = ? WHERE paused_until > ? AND pause_reason = ?";
+        let query = sqlx::query(sql).bind(now.micros()).bind(far).bind(ASKED_FOR_PAUSE);
+        let lanes = query.execute(&mut *write).await.map_err(doing(WHAT))?.rows_affected();
+        write.commit().await.map_err(doing(WHAT))?;
+        Ok(debts + lanes)
     }
 
     async fn due(&self, what: &'static str, sql: &'static str) -> Result<Vec<LaneDue>, Error> {

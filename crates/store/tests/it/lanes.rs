@@ -21,6 +21,8 @@ suite! {
     of_two_pauses_the_later_end_wins
     an_operator_probes_at_once
     triggers_of_a_failing_lane_are_named
+    triggers_that_wait_for_receivers_that_are_down_are_told_with_their_versions
+    what_a_clock_wrote_that_ran_ahead_is_due_now_and_nothing_else
     a_corrected_url_moves_all_but_what_is_in_flight
     shares_of_a_rate_are_never_more_than_the_rate
     failed_tries_are_counted_across_midnight_and_restarts
@@ -277,6 +279,44 @@ async fn triggers_of_a_failing_lane_are_named(bench: Bench) {
     settle_ended(&store, vec![ended(delivery(2, 1, 1), Ending::Delivered, at(1))], at(1)).await;
     assert_eq!(named(1).await, [trigger_id(1)]);
     assert!(named(9).await.is_empty());
+}
+
+async fn triggers_that_wait_for_receivers_that_are_down_are_told_with_their_versions(bench: Bench) {
+    let store = with_triggers(&bench).await;
+    let there = |trigger, session| Debt { lane: lane(2), ..debt(delivery(trigger, session, 1), at(0)) };
+    settle_debts(&store, vec![debt(delivery(1, 1, 1), at(0)), there(2, 1), there(2, 2), there(3, 1)], at(0))
+        .await;
+    assert!(store.waiting_triggers().await.unwrap().is_empty(), "no receiver is down");
+    tell(&store, vec![says(lane(1), failing(3)), says(lane(2), open_at(0, 10))], 0).await;
+    let paused = ringpost_model::Trigger { paused: true, ..trigger(3) };
+    store.put_trigger(&tenant_key("acme"), &paused, Expect::Anything, at(1)).await.unwrap();
+    let told = store.waiting_triggers().await.unwrap();
+    let told: Vec<_> = told.iter().map(|it| (it.lane, it.trigger, it.version)).collect();
+    assert_eq!(told, [(lane(2), trigger_id(2), 1), (lane(2), trigger_id(3), 2)]);
+    let row = &store.lanes().await.unwrap()[1];
+    assert_eq!((row.owed, row.waiting), (3, 2), "one waits for its trigger");
+}
+
+async fn what_a_clock_wrote_that_ran_ahead_is_due_now_and_nothing_else(bench: Bench) {
+    let store = with_triggers(&bench).await;
+    let hours = |n: i64| n * 3_600;
+    let leased = Debt { leased_until: Some(at(hours(3))), ..debt(delivery(1, 3, 1), at(hours(3))) };
+    let debts = vec![debt(delivery(1, 1, 1), at(60)), debt(delivery(1, 2, 1), at(hours(2))), leased];
+    settle_debts(&store, debts, at(hours(2))).await;
+    let pause = |n, reason: &str| LaneWord::Pause {
+        lane: lane(n),
+        owner: tenant("acme").id,
+        shown: "".into(),
+        until: at(hours(2)),
+        reason: reason.into(),
+    };
+    tell(&store, vec![pause(1, ringpost_store::ASKED_FOR_PAUSE), pause(2, "an operator says so")], 0).await;
+    assert_eq!(store.undo_far_times(at(hours(2))).await.unwrap(), 0, "by the clock of then all may be true");
+    assert_eq!(store.undo_far_times(at(0)).await.unwrap(), 3);
+    assert_eq!(claim(&store, "me", at(0)).await, [(1, 2, 1), (1, 3, 1)], "the other is due in a minute");
+    let paused: Vec<_> = store.paused_lanes(at(0)).await.unwrap().iter().map(|(it, _)| it.lane).collect();
+    assert_eq!(paused, [lane(2)]);
+    assert_eq!(store.undo_far_times(at(0)).await.unwrap(), 0);
 }
 
 async fn a_corrected_url_moves_all_but_what_is_in_flight(bench: Bench) {

@@ -15,6 +15,7 @@ suite! {
     what_comes_back_is_no_longer_told_as_failed
     what_came_back_and_is_delivered_is_not_told_as_failed_on_any_day
     a_newer_revision_keeps_an_older_one_from_coming_back
+    a_record_that_fails_for_good_while_its_correction_is_owed_does_not_come_back
     the_same_words_twice_change_nothing
 }
 
@@ -133,6 +134,16 @@ async fn a_newer_revision_keeps_an_older_one_from_coming_back(bench: Bench) {
     settle_debts(&store, vec![debt(delivery(1, 2, 1), at(2))], at(3)).await;
     assert_eq!(tell(&store, vec![revive(5)], 5).await.revived, [delivery(2, 1, 1).id]);
     assert_eq!(store.debts(&Default::default(), 10).await.unwrap().len(), 2);
+}
+
+/// The correction goes another way: the URL was corrected too.
+async fn a_record_that_fails_for_good_while_its_correction_is_owed_does_not_come_back(bench: Bench) {
+    let store = with_triggers(&bench).await;
+    let correction = Debt { lane: lane(2), ..debt(delivery(1, 1, 2), at(1)) };
+    settle_debts(&store, vec![correction], at(1)).await;
+    tell(&store, vec![spent(delivery(1, 1, 1), 2), spent(delivery(1, 2, 1), 2)], 2).await;
+    settle_ended(&store, vec![ended(delivery(1, 1, 2), Ending::Delivered, at(3))], at(3)).await;
+    assert_eq!(tell(&store, vec![revive(5)], 5).await.revived, [delivery(1, 2, 1).id]);
 }
 
 async fn the_same_words_twice_change_nothing(bench: Bench) {

@@ -71,15 +71,22 @@ impl Debts {
         counts.into_values().collect()
     }
 
-    /// How much is owed in a lane.
-    pub(super) fn in_lane(&self, lane: LaneId) -> u64 {
-        self.rows.values().filter(|row| row.debt.lane == lane).count() as u64
+    /// How much is owed in a lane, and how much of it waits for no trigger.
+    pub(super) fn in_lane(&self, lane: LaneId) -> (u64, u64) {
+        let rows = || self.rows.values().filter(|row| row.debt.lane == lane);
+        (rows().count() as u64, rows().filter(|row| !row.held).count() as u64)
     }
 
     /// Triggers with debts in a lane.
     pub(super) fn triggers_of(&self, lane: LaneId) -> BTreeSet<TriggerId> {
         let rows = self.rows.values().filter(|row| row.debt.lane == lane);
         rows.map(|row| row.debt.delivery.trigger).collect()
+    }
+
+    /// Triggers with debts in such lanes.
+    pub(super) fn waiting(&self, which: impl Fn(&LaneId) -> bool) -> BTreeSet<(LaneId, TriggerId)> {
+        let rows = self.rows.values().filter(|row| which(&row.debt.lane));
+        rows.map(|row| (row.debt.lane, row.debt.delivery.trigger)).collect()
     }
 
     /// A new debt, or a known one with its next due time. What it, or a newer one, takes the place of is gone, and
@@ -187,6 +194,21 @@ impl Debts {
         for row in self.rows.values_mut().filter(|row| row.debt.delivery.trigger == trigger) {
             (row.held, row.holds) = (held, holds);
         }
+    }
+
+    pub(super) fn is_any_due_after(&self, far: Timestamp) -> bool {
+        self.rows.values().any(|row| row.debt.due > far)
+    }
+
+    /// What is due later than anything can be is due now.
+    pub(super) fn undo_far_times(&mut self, far: Timestamp, now: Timestamp) -> u64 {
+        let mut undone = 0;
+        for row in self.rows.values_mut().filter(|row| row.debt.due > far) {
+            row.debt.due = now;
+            row.debt.leased_until = row.debt.leased_until.map(|_| now);
+            undone += 1;
+        }
+        undone
     }
 
     /// A trigger's URL was changed.

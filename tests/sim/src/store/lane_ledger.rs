@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use ringpost_model::{LaneId, Notice, NoticeId, Timestamp, TriggerId};
-use ringpost_store::{Content, Debt, Error, LaneLedger, LaneRow, OwedCount, Prepared, Rows};
+use ringpost_store::{Content, Debt, Error, LaneLedger, LaneRow, OwedCount, Prepared, Rows, WaitingTrigger};
 
 use super::claim::Lessee;
 use super::ledger::rows;
 use super::{Disk, SimStore};
+
+/// Nothing is due for so long, in microseconds.
+const LONGEST_WAIT: i64 = 3_600_000_000;
 
 impl LaneLedger for SimStore {
     async fn lanes(&self) -> Result<Rows<LaneRow>, Error> {
@@ -70,6 +73,17 @@ impl LaneLedger for SimStore {
         })
     }
 
+    async fn waiting_triggers(&self) -> Result<Vec<WaitingTrigger>, Error> {
+        self.read("list the triggers that wait", |disk| {
+            let is_open = |lane: &LaneId| disk.owed.lanes.is_open(*lane);
+            let version = |(lane, trigger)| {
+                let version = disk.configuration.trigger(trigger)?.version;
+                Some(WaitingTrigger { lane, trigger, version })
+            };
+            disk.owed.debts.waiting(is_open).into_iter().filter_map(version).collect()
+        })
+    }
+
     async fn failed_tries(&self, trigger: TriggerId, since: Timestamp) -> Result<u64, Error> {
         self.read("count failed tries", |disk| disk.log.failed_tries(trigger, since))
     }
@@ -87,6 +101,20 @@ impl LaneLedger for SimStore {
             Ok(asked.iter().map(lease).collect())
         })
         .await
+    }
+
+    async fn undo_far_times(&self, now: Timestamp) -> Result<u64, Error> {
+        let far = now.plus_micros(LONGEST_WAIT);
+        let has_any = self.read("undo times that cannot be true", |disk| {
+            disk.owed.debts.is_any_due_after(far) || disk.owed.lanes.is_any_paused_after(far)
+        })?;
+        if !has_any {
+            return Ok(0);
+        }
+        let undo = |disk: &mut Disk| {
+            Ok(disk.owed.debts.undo_far_times(far, now) + disk.owed.lanes.undo_far_times(far, now))
+        };
+        self.write("undo times that cannot be true", undo).await
     }
 
     async fn unfired_notices(&self, limit: usize) -> Result<Rows<Notice>, Error> {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ringpost_model::{Breaker, LaneId, TenantId, Text, Timestamp};
-use ringpost_store::LaneRow;
+use ringpost_store::{ASKED_FOR_PAUSE, LaneRow};
 
 const NEVER: Timestamp = Timestamp::from_micros(0);
 
@@ -32,8 +32,8 @@ impl Row {
 }
 
 impl Lanes {
-    /// Every lane that is not plain; `owed` says how much is owed in one.
-    pub fn all(&self, owed: impl Fn(LaneId) -> u64) -> Vec<LaneRow> {
+    /// Every lane that is not plain; `owed` says how much is owed in one, and how much of it waits for no trigger.
+    pub fn all(&self, owed: impl Fn(LaneId) -> (u64, u64)) -> Vec<LaneRow> {
         let unless_never = |time: Timestamp| Some(time).filter(|time| *time != NEVER);
         let row = |(lane, row): (&LaneId, &Row)| LaneRow {
             lane: *lane,
@@ -43,7 +43,8 @@ impl Lanes {
             probe_until: unless_never(row.probe_until),
             paused_until: unless_never(row.paused_until),
             pause_reason: row.pause_reason.clone(),
-            owed: owed(*lane),
+            owed: owed(*lane).0,
+            waiting: owed(*lane).1,
         };
         self.rows.iter().map(row).collect()
     }
@@ -142,6 +143,20 @@ impl Lanes {
         }
     }
 
+    pub(super) fn is_any_paused_after(&self, far: Timestamp) -> bool {
+        self.rows.values().any(|row| is_paused_too_long(row, far))
+    }
+
+    /// A pause that is longer than any a receiver can ask for is over.
+    pub(super) fn undo_far_times(&mut self, far: Timestamp, now: Timestamp) -> u64 {
+        let mut undone = 0;
+        for row in self.rows.values_mut().filter(|row| is_paused_too_long(row, far)) {
+            row.paused_until = now;
+            undone += 1;
+        }
+        undone
+    }
+
     /// A process's part of a rate, in requests of a thousand seconds.
     pub(super) fn lease_rate(
         &mut self,
@@ -159,6 +174,10 @@ impl Lanes {
         self.shares.insert((lane, owner.to_owned()), (until, share));
         share
     }
+}
+
+fn is_paused_too_long(row: &Row, far: Timestamp) -> bool {
+    row.paused_until > far && *row.pause_reason == *ASKED_FOR_PAUSE
 }
 
 /// Whether one process can have said both, one after the other.

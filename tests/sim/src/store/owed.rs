@@ -112,7 +112,7 @@ impl Owed {
     }
 
     fn spend(&mut self, debt: &Debt, failed: Timestamp) {
-        if self.debts.holds(debt.delivery.id) {
+        if self.debts.holds(debt.delivery.id) || self.debts.has_newer(&debt.delivery) {
             return;
         }
         self.last_spent += 1;

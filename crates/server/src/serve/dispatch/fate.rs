@@ -35,6 +35,8 @@ pub(super) struct Tried<'a> {
     pub(super) holds: bool,
     /// `max_hold` is over: this was the last try.
     pub(super) is_last: bool,
+    /// A newer revision goes next: this one must not come after it.
+    pub(super) is_overtaken: bool,
     /// Tries used up before.
     pub(super) used: u32,
     /// When it ended.
@@ -53,7 +55,7 @@ pub(super) fn fate(tried: &Tried<'_>) -> Fate {
         (Next::Retry { at, used }, _) => Fate::Owed { due: at, used },
         (Next::Wait { until, used }, _) => Fate::Owed { due: until, used },
         (Next::Failed, Breaker::Open { .. }) if is_held => Fate::Owed { due: tried.ended, used: tried.used },
-        (Next::Failed, Breaker::Failing { .. }) if is_held => Fate::Spent,
+        (Next::Failed, Breaker::Failing { .. }) if is_held && !tried.is_overtaken => Fate::Spent,
         (Next::Failed, _) => Fate::Failed,
     }
 }
@@ -83,6 +85,7 @@ mod tests {
             may_retry: true,
             holds: true,
             is_last: false,
+            is_overtaken: false,
             used: 1,
             ended: NOW,
             breaker,
@@ -93,6 +96,9 @@ mod tests {
     fn a_last_try_fails_and_can_come_back_as_long_as_the_run_lasts() {
         assert_eq!(fate(&failed(&failing())), Fate::Spent);
         assert_eq!(fate(&failed(&Breaker::Healthy)), Fate::Failed);
+        let failing = failing();
+        let overtaken = Tried { is_overtaken: true, ..failed(&failing) };
+        assert_eq!(fate(&overtaken), Fate::Failed, "its correction is on its way");
     }
 
     #[test]

@@ -73,6 +73,15 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
         self.lanes.gate(lane, gate(&receiver.breaker));
     }
 
+    /// The probe of a receiver that is down did not get under way, or its time cannot be true: the next one may follow
+    /// then.
+    pub(super) fn probe_again(&self, state: &mut State, lane: LaneId, at: Timestamp) {
+        if let Some(receiver) = state.receivers.probe_at(lane, at) {
+            state.pending.lane(word(lane, &receiver));
+            state.claim_soon();
+        }
+    }
+
     /// One notice for each trigger that the receiver is of.
     async fn tell_all(
         &self,

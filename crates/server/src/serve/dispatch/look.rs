@@ -1,18 +1,18 @@
 //! A look around, now and then: what other dispatchers and people changed in the store (breakers, pauses, URLs), how
 //! much is owed, what is to be told, which part of a rate is ours.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::Context;
 use ringpost_bus::Worker;
 use ringpost_deliver::{Gate, Job, LaneKey, Share, Step, Tries};
-use ringpost_model::{Breaker, LaneId, Timestamp};
-use ringpost_store::LaneLedger;
+use ringpost_model::{Breaker, LaneId, Timestamp, TriggerId};
+use ringpost_store::{Error, LaneLedger, WaitingTrigger};
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::owed::Kind;
+use super::owed::{Kind, Stint, from};
 use super::receivers::gate;
 use super::{Dispatch, State, report};
 use crate::serve::notices;
@@ -35,6 +35,9 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
             return Ok(());
         }
         state.look_at = Some(Instant::now() + LOOK_EVERY);
+        if self.store.undo_far_times(now).await.context("look for times that cannot be true")? > 0 {
+            warn!("the clock was put back: what was due by the former time is due now");
+        }
         self.look_at_lanes(state, now).await.context("look at the lanes")?;
         state.has_looked = true;
         let counts = self.store.owed_counts().await.context("count what is owed")?;
@@ -65,7 +68,7 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
                 Breaker::Ramping { since, .. } => {
                     ramping += 1;
                     state.down_since.insert(row.lane, since);
-                    if row.owed == 0 {
+                    if row.waiting == 0 {
                         drained.push(row.lane);
                     }
                 }
@@ -96,24 +99,51 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
         self.move_corrected(state, now).await
     }
 
-    /// A corrected URL heals what is owed, also where the old receiver is down and nothing of its lane is claimed.
+    /// A corrected URL heals what is owed, also where the old receiver is down and nothing of its lane is claimed. A
+    /// trigger is read once for each of its versions: thousands may wait.
     async fn move_corrected(
         &mut self,
         state: &mut State,
         now: Timestamp,
     ) -> Result<(), ringpost_store::Error> {
-        let open: Vec<LaneId> = state.receivers.open().map(|(lane, _)| lane).collect();
-        for lane in open {
-            for id in self.store.failing_triggers(lane).await? {
-                let Some(stored) = self.store.trigger(id).await? else { continue };
-                let Some(owner) = state.receivers.owner(lane) else { continue };
-                let now_goes = LaneKey::of(owner, &stored.trigger.url).id();
-                if now_goes != lane && self.store.move_debts(id, now_goes, now).await? > 0 {
-                    state.claim_soon();
-                }
+        let mut stays = BTreeMap::new();
+        for WaitingTrigger { lane, trigger, version } in self.store.waiting_triggers().await? {
+            let is_known = state.stays.get(&(lane, trigger)) == Some(&version);
+            if is_known || !self.move_away(state, lane, trigger, now).await? {
+                stays.insert((lane, trigger), version);
             }
         }
+        state.stays = stays;
         Ok(())
+    }
+
+    /// What waits for a trigger in a lane goes where its URL says now. False = that is this lane, as far as can be
+    /// known.
+    async fn move_away(
+        &self,
+        state: &mut State,
+        lane: LaneId,
+        trigger: TriggerId,
+        now: Timestamp,
+    ) -> Result<bool, ringpost_store::Error> {
+        let stored = match self.store.trigger(trigger).await {
+            Ok(stored) => stored,
+            // One that cannot be read stops nobody else's.
+            Err(error @ (Error::Damaged { .. } | Error::Secret { .. })) => {
+                warn!(%error, %trigger, "where a trigger goes cannot be read, its deliveries wait");
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
+        };
+        let (Some(stored), Some(owner)) = (stored, state.receivers.owner(lane)) else { return Ok(true) };
+        let goes = LaneKey::of(owner, &stored.trigger.url).id();
+        if goes == lane {
+            return Ok(false);
+        }
+        if self.store.move_debts(trigger, goes, now).await? > 0 {
+            state.claim_soon();
+        }
+        Ok(true)
     }
 
     /// Notices become debts to those who listen; that they are taken up is durable with these.
@@ -173,16 +203,28 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
         until: Timestamp,
     ) -> Result<Option<Timestamp>, ringpost_store::Error> {
         let mut next = None;
-        let mut due = Vec::new();
+        let (mut due, mut too_late) = (Vec::new(), Vec::new());
         for (lane, receiver) in state.receivers.open() {
-            let Breaker::Open { probe_at, .. } = receiver.breaker else { continue };
+            let Breaker::Open { probe_at, wait, .. } = receiver.breaker else { continue };
             if probe_at <= now {
                 due.push(lane);
+            } else if probe_at.micros().saturating_sub(now.micros()) > wait {
+                // No probe is ever so far away: the clock was put back.
+                too_late.push(lane);
             } else {
                 next = Some(next.map_or(probe_at, |next: Timestamp| next.min(probe_at)));
             }
         }
-        for lane in due {
+        for lane in too_late {
+            self.probe_again(state, lane, now);
+        }
+        let mut stint = Stint::begin();
+        for lane in from(due, state.probes_from.take()) {
+            if stint.is_over() {
+                state.probes_from = Some(lane);
+                state.claim_soon();
+                break;
+            }
             if let Some(debt) = self.store.claim_probe(lane, &self.owner, now, until).await? {
                 self.hand_over(state, vec![debt], now, Kind::Probe).await?;
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ringpost_bus::Worker;
 use ringpost_deliver::{Content, Job, ReadyTrigger, Refused, Tries};
-use ringpost_model::{Envelope, Timestamp, Trigger};
+use ringpost_model::{Envelope, LaneId, Timestamp, Trigger};
 use ringpost_store::{Debt, Ended, Ending, LaneDue, LaneLedger, Prepared};
 use tokio::time::Instant;
 use tracing::warn;
@@ -19,12 +19,17 @@ const CLAIM: usize = 64;
 const CLAIMED: usize = 8_192;
 /// A lane that takes nothing now is looked at again after this, in microseconds.
 const WHILE_BUSY: i64 = 100_000;
-/// A debt whose trigger or record cannot be read is tried again after this, in microseconds.
-const AFTER_UNREADABLE: i64 = 5_000_000;
+/// A debt whose trigger or record cannot be read is tried again after this, in microseconds. Until then it is leased, so
+/// that no probe of its lane takes it, although it may be the oldest.
+const AFTER_UNREADABLE: i64 = 30_000_000;
+/// While the store cannot be read what was claimed waits for so long, in microseconds.
+const WHILE_UNREADABLE: i64 = 5_000_000;
 /// The longest time without a look: another process may have written debts.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The shortest time between two looks: lanes that are full are asked again then.
 const LOOK_AFTER: Duration = Duration::from_millis(20);
+/// Lanes are served for so long at a time: some two dozen syncs of a slow disk.
+const SERVE_FOR: Duration = Duration::from_millis(100);
 /// Debts of switched-off triggers that are ended at once.
 const CANCEL: usize = 1_000;
 
@@ -39,6 +44,31 @@ pub(super) enum Kind {
     Last,
 }
 
+/// Bounds how long lanes are served, each by a transaction of its own, before reports and records have their turn
+/// again: thousands may be due at once.
+pub(super) struct Stint {
+    begun: Instant,
+    has_served: bool,
+}
+
+impl Stint {
+    pub(super) fn begin() -> Self {
+        Self { begun: Instant::now(), has_served: false }
+    }
+
+    /// Whether the next one has to wait. The first never does.
+    pub(super) fn is_over(&mut self) -> bool {
+        std::mem::replace(&mut self.has_served, true) && self.begun.elapsed() >= SERVE_FOR
+    }
+}
+
+/// The lanes in turn, beginning with the one at which it was broken off before.
+pub(super) fn from(mut lanes: Vec<LaneId>, first: Option<LaneId>) -> Vec<LaneId> {
+    let at = first.and_then(|first| lanes.iter().position(|lane| *lane == first));
+    lanes.rotate_left(at.unwrap_or(0));
+    lanes
+}
+
 impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
     /// Claims what is due in every lane, and hands it over.
     ///
@@ -48,6 +78,7 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
         // What has ended is written first: what the store gives out hangs on it, above all the order of corrections.
         self.catch_up(state).await;
         self.flush(state).await?;
+        state.claim_at = None;
         let now = (self.clock)();
         if let Err(error) = self.look(state, now).await {
             warn!(error = format!("{error:#}"), "look at lanes and notices failed, trying again");
@@ -63,7 +94,9 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
             let micros = u64::try_from(due.micros() - now.micros()).unwrap_or(0);
             Duration::from_micros(micros).clamp(LOOK_AFTER, LOOK_EVERY)
         });
-        state.claim_at = Some(Instant::now() + wait);
+        let at = Instant::now() + wait;
+        // What could not be sent makes room for others, who do not wait for the next look.
+        state.claim_at = Some(state.claim_at.map_or(at, |soon| soon.min(at)));
         Ok(())
     }
 
@@ -99,11 +132,13 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
         if state.cancel_at.is_none() {
             next = Some(now);
         }
-        for LaneDue { lane, due } in self.store.lanes_owed().await? {
-            if due > now {
-                next = Some(next.map_or(due, |next| next.min(due)));
-                break;
-            }
+        let mut lanes = self.store.lanes_owed().await?;
+        let later = lanes.split_off(lanes.partition_point(|lane| lane.due <= now));
+        if let Some(LaneDue { due, .. }) = later.first() {
+            next = Some(next.map_or(*due, |next| next.min(*due)));
+        }
+        let mut stint = Stint::begin();
+        for lane in from(lanes.iter().map(|lane| lane.lane).collect(), state.claims_from.take()) {
             // Claimed beyond that, a debt would only be written back; and a lane that hangs would take the room.
             let of_lane = self.lanes.room(lane).min(CLAIM);
             let room = CLAIMED.saturating_sub(state.owed.len()).min(of_lane);
@@ -111,6 +146,11 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
                 let soon = now.plus_micros(WHILE_BUSY);
                 next = Some(next.map_or(soon, |next| next.min(soon)));
                 continue;
+            }
+            if stint.is_over() {
+                state.claims_from = Some(lane);
+                state.claim_soon();
+                break;
             }
             let debts = self.store.claim(lane, &self.owner, now, room, until).await?;
             self.hand_over(state, debts, now, Kind::Due).await?;
@@ -131,9 +171,13 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
         let prepared = match self.store.prepare(&debts).await {
             Ok(prepared) => prepared,
             Err(error) => {
-                // They are leased: given back, so that the next look finds them.
+                // They are leased: given back, so that a look finds them.
+                let due = now.plus_micros(WHILE_UNREADABLE);
                 for debt in debts {
-                    self.put_back(state, debt, &error, now);
+                    if kind == Kind::Probe {
+                        self.probe_again(state, debt.lane, due);
+                    }
+                    state.pending.owe(Debt { due, leased_until: None, ..debt });
                 }
                 return Err(error);
             }
@@ -158,10 +202,14 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
                     }
                 }
                 Ok(Err((ending, reason))) => {
+                    self.go_on_without(state, debt.lane, kind, now);
                     let (delivery, reason) = (debt.delivery, reason.into());
                     state.pending.end(Ended { delivery, ending, reason, at: now });
                 }
-                Err(error) => self.put_back(state, debt, &error, now),
+                Err(error) => {
+                    self.go_on_without(state, debt.lane, kind, now);
+                    self.put_back(state, debt, &error, now);
+                }
             }
         }
         Ok(())
@@ -175,11 +223,19 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
         }
     }
 
+    /// Nothing was sent of a debt: its turn is another one's, as the probe of its lane or otherwise.
+    fn go_on_without(&self, state: &mut State, lane: LaneId, kind: Kind, now: Timestamp) {
+        if kind == Kind::Probe {
+            self.probe_again(state, lane, now);
+        }
+        state.claim_soon();
+    }
+
     /// What is wrong may be wrong with this one alone: it waits for a while, its neighbours go on.
     fn put_back(&self, state: &mut State, debt: Debt, error: &ringpost_store::Error, now: Timestamp) {
         warn!(%error, delivery = %debt.delivery.id, "what a debt is of cannot be read, trying again");
         let due = now.plus_micros(AFTER_UNREADABLE);
-        state.pending.owe(Debt { due, leased_until: None, ..debt });
+        state.pending.owe(Debt { due, leased_until: Some(due), ..debt });
     }
 }
 

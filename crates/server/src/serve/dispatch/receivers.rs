@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ringpost_deliver::{Gate, Limits, Step, Told, tell};
-use ringpost_model::{Breaker, LaneId, TenantId, Text, TriggerId};
+use ringpost_model::{Breaker, LaneId, TenantId, Text, Timestamp, TriggerId};
 
 /// The breakers of all lanes; one that is not here is healthy.
 #[derive(Debug)]
@@ -92,6 +92,16 @@ impl Receivers {
             return None;
         }
         known.breaker = Breaker::Healthy;
+        known.is_dirty = true;
+        Some(known.clone())
+    }
+
+    /// The next probe of a receiver that is down is due then, and not later.
+    pub(super) fn probe_at(&mut self, lane: LaneId, at: Timestamp) -> Option<Receiver> {
+        let known = self.lanes.get_mut(&lane)?;
+        let Breaker::Open { probe_at, .. } = &mut known.breaker else { return None };
+        // A new time, however little later, ends the lease of a probe.
+        *probe_at = if *probe_at == at { at.plus_micros(1) } else { at };
         known.is_dirty = true;
         Some(known.clone())
     }

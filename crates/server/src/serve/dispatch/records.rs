@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use ringpost_bus::{Batch, Event, Message, Worker};
 use ringpost_deliver::{Content, Job, Tries};
-use ringpost_model::{Delivery, DeliveryId, Dialect, Envelope, Revisions, Timestamp};
+use ringpost_model::{Delivery, DeliveryId, Dialect, Envelope, Revisions, Timestamp, Trigger};
 use ringpost_store::{LaneLedger, NewSession};
 use tracing::warn;
 
@@ -27,7 +27,7 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
                 let owned = Owned { recovering: true, ..Owned::default() };
                 state.partitions.insert(assignment.partition, owned);
             }
-            Event::Records(batch) => self.handle_records(state, batch).await?,
+            Event::Records(batch) => self.handle_records(state, batch).await,
             Event::Idle(_) => {
                 for owned in state.partitions.values_mut() {
                     owned.recovering = false;
@@ -51,14 +51,17 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
         Ok(())
     }
 
-    async fn handle_records(&mut self, state: &mut State, batch: Batch) -> anyhow::Result<()> {
+    async fn handle_records(&mut self, state: &mut State, batch: Batch) {
         let arrived = (self.clock)();
         let recovering = state.partitions.get(&batch.partition).is_some_and(|owned| owned.recovering);
         let mut shots: Vec<(Place, Shot)> = Vec::new();
         let mut fired_here = HashSet::new();
         for message in &batch.messages {
             let place = Place { partition: batch.partition, offset: message.offset.0 };
-            let fired = self.read_record(state, &batch, message, arrived, &fired_here).await?;
+            // The process is to stop: what comes after it is read at the next start.
+            let Some(fired) = self.read_record(state, &batch, message, arrived, &fired_here).await else {
+                break;
+            };
             let effects = 1 + fired.len();
             if let Some(owned) = state.partitions.get_mut(&batch.partition) {
                 owned.window.push(place.offset, effects);
@@ -68,9 +71,10 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
             fired_here.extend(fired.iter().map(|shot| shot.delivery.id));
             shots.extend(fired.into_iter().map(|shot| (place, shot)));
         }
-        let known = if recovering { self.known(state, &shots, arrived).await? } else { HashSet::new() };
+        let known = if recovering { self.known(state, &shots, arrived).await } else { Some(HashSet::new()) };
+        let Some(known) = known else { return };
         for (place, shot) in shots {
-            let is_outrun = later(&shot).any(|later| known.contains(&later.id));
+            let is_outrun = later(&shot.delivery, &shot.trigger).any(|later| known.contains(&later.id));
             if known.contains(&shot.delivery.id) {
                 state.pending.settle(place);
             } else if is_outrun {
@@ -80,10 +84,10 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
                 self.submit_fresh(state, place, shot, arrived).await;
             }
         }
-        Ok(())
     }
 
-    /// What a record fires. A record that cannot be read is a dead letter, and fires nothing.
+    /// What a record fires; none where the process is to stop before that can be looked up. A record that cannot be read
+    /// is a dead letter, and fires nothing.
     async fn read_record(
         &mut self,
         state: &mut State,
@@ -91,7 +95,7 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
         message: &Message,
         now: Timestamp,
         fired_here: &HashSet<DeliveryId>,
-    ) -> anyhow::Result<Vec<Shot>> {
+    ) -> Option<Vec<Shot>> {
         let envelope = match Envelope::from_bytes(&message.value) {
             Ok(envelope) => envelope,
             Err(error) => {
@@ -100,43 +104,51 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
                 let dialect = Dialect::Native.name();
                 let letter = ringpost_store::DeadLetter::new(&place, now, &reason, dialect, &message.value);
                 self.dead_letters.keep(&[letter]).await;
-                return Ok(Vec::new());
+                return Some(Vec::new());
             }
         };
-        state.pending.session(NewSession::of(&envelope, message.value.to_vec()));
         if envelope.quiet {
-            return Ok(Vec::new());
+            state.pending.session(NewSession::of(&envelope, message.value.to_vec()));
+            return Some(Vec::new());
         }
         let is_under_way = |id: DeliveryId| fired_here.contains(&id) || state.knows(id);
-        loop {
+        let shots = loop {
             match self.fire.at(&envelope, &is_under_way).await {
-                Ok(shots) => return Ok(shots),
+                Ok(shots) => break shots,
                 Err(error) => {
                     // Triggers older than the limit are not used: the record waits until the store is back.
                     let error = format!("{error:#}");
                     warn!(error, tenant = %envelope.tenant, "triggers cannot be read, dispatch waits");
-                    state.wait("look up triggers").await?;
+                    if !state.wait_to_read().await {
+                        return None;
+                    }
                 }
             }
-        }
+        };
+        state.pending.session(NewSession::of(&envelope, message.value.to_vec()));
+        Some(shots)
     }
 
-    /// Which deliveries need nothing more, as the store knows them: these, and later revisions of them.
+    /// Which deliveries need nothing more, as the store knows them: these, and later revisions of them. None where the
+    /// process is to stop before that can be looked up.
     async fn known(
         &self,
         state: &State,
         shots: &[(Place, Shot)],
         now: Timestamp,
-    ) -> anyhow::Result<HashSet<DeliveryId>> {
+    ) -> Option<HashSet<DeliveryId>> {
         let own = shots.iter().map(|(_, shot)| shot.delivery.clone());
-        let deliveries: Vec<_> = own.chain(shots.iter().flat_map(|(_, shot)| later(shot))).collect();
+        let deliveries: Vec<_> =
+            own.chain(shots.iter().flat_map(|(_, shot)| later(&shot.delivery, &shot.trigger))).collect();
         let since = shots.iter().map(|(_, shot)| shot.emitted).min().unwrap_or(now).plus_micros(-CLOCK_AHEAD);
         loop {
             match self.store.settled_or_owed(&deliveries, since).await {
-                Ok(known) => return Ok(known),
+                Ok(known) => return Some(known),
                 Err(error) => {
                     self.complain(&error, "look-up of earlier deliveries");
-                    state.wait("look-up of earlier deliveries").await?;
+                    if !state.wait_to_read().await {
+                        return None;
+                    }
                 }
             }
         }
@@ -179,10 +191,17 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
     }
 }
 
+impl State {
+    /// A later revision is in a lane, or on its way into one.
+    pub(super) fn has_later(&self, job: &Job) -> bool {
+        let Job { delivery, trigger, .. } = job;
+        !delivery.is_notice() && later(delivery, trigger).any(|later| self.owed.contains(&later.id))
+    }
+}
+
 /// The deliveries of later revisions, where the trigger is told of them. After a crash one of them may be owed, or
 /// even made, while this one was in flight: it must not come after it.
-fn later(shot: &Shot) -> impl Iterator<Item = Delivery> {
-    let Shot { delivery, trigger, .. } = shot;
+fn later(delivery: &Delivery, trigger: &Trigger) -> impl Iterator<Item = Delivery> {
     let last =
         if trigger.revisions == Revisions::All { delivery.rev + LATER_REVISIONS } else { delivery.rev };
     (delivery.rev + 1..=last).map(|rev| Delivery {

@@ -2,6 +2,7 @@
 
 mod bench;
 mod down;
+mod odd;
 mod steps;
 
 use std::time::Duration;

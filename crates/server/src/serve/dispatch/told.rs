@@ -25,6 +25,9 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
             // It is on its way already, and the report of that will tell.
             Refusal::Duplicate => return,
             Refusal::Superseded => {
+                if job.probe {
+                    self.probe_again(state, lane, now);
+                }
                 state.pending.end(report::outrun(job.delivery.clone(), now));
                 state.forget(job.delivery.id);
                 return;
@@ -36,6 +39,10 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
             Refusal::Untold => debt(now, "an earlier one comes first"),
             Refusal::Full | Refusal::Closed => debt(now.plus_micros(WHILE_FULL), "the lane is full"),
         };
+        // Where one is in the lane already its end is waited for.
+        if job.probe && why != Refusal::Open {
+            self.probe_again(state, lane, debt.due);
+        }
         self.owe(state, &job, debt, now).await;
         state.forget(job.delivery.id);
         state.claim_soon();
@@ -69,6 +76,9 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
 
     async fn handle_back(&mut self, state: &mut State, job: &Job, lane: LaneId, next: Next) {
         let now = (self.clock)();
+        if job.probe {
+            self.probe_again(state, lane, now);
+        }
         match next {
             Next::Wait { until, .. } | Next::Retry { at: until, .. } => {
                 let debt = report::debt(job, lane, until, "waited for its turn");
@@ -107,6 +117,7 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
             may_retry: outcome.may_retry,
             holds: job.trigger.holds(),
             is_last: job.last || self.is_held_long(finished),
+            is_overtaken: *next == Next::Failed && state.has_later(job),
             used: job.tries.used,
             ended: exchange.ended,
             breaker: &receiver.breaker,
@@ -117,7 +128,7 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
                 owner: job.delivery.owner,
                 shown: ringpost_deliver::shown_text(&job.trigger.url).into(),
                 until,
-                reason: "the receiver asked for it".into(),
+                reason: ringpost_store::ASKED_FOR_PAUSE.into(),
             });
         }
         let was_owed = state.owed.contains(&job.delivery.id);

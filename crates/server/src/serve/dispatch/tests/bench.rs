@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -44,6 +45,8 @@ pub(super) enum Does {
     Throttle,
     /// 200, but only when it is released.
     Hold,
+    /// The same with another status.
+    HoldThen(u16),
 }
 
 /// One receiver of everything.
@@ -53,6 +56,8 @@ pub(super) struct Receiver {
     paths: Mutex<HashMap<String, Does>>,
     got: Mutex<Vec<String>>,
     released: Arc<Semaphore>,
+    /// How far the wall clock has been put on, or back, in microseconds.
+    jumped: Arc<AtomicI64>,
 }
 
 /// What outlives a crash: the folder, and the receiver.
@@ -60,6 +65,8 @@ pub(super) struct Bench {
     pub(super) folder: TempDir,
     /// After so long in flight a delivery is owed.
     pub(super) handoff: Duration,
+    /// How long a debt that was claimed is nobody else's.
+    pub(super) lease: Duration,
     pub(super) breaker: ringpost_deliver::Limits,
     pub(super) max_hold: Duration,
     pub(super) backlog: BacklogLimits,
@@ -87,6 +94,16 @@ impl Receiver {
     /// All that was held, and all that will be.
     pub(super) fn release(&self) {
         self.released.add_permits(1_000_000);
+    }
+
+    /// The wall clock is put on, or back.
+    pub(super) fn jump(&self, by: i64) {
+        self.jumped.fetch_add(by, Ordering::Relaxed);
+    }
+
+    fn clock(&self) -> clock::Clock {
+        let jumped = Arc::clone(&self.jumped);
+        Arc::new(move || clock::now().plus_micros(jumped.load(Ordering::Relaxed)))
     }
 
     /// Requests as they came: path, session, revision, and `webhook-id` at the end.
@@ -122,16 +139,18 @@ impl Transport for Receiver {
             Does::AnswerAgo(status, seconds) => (status, seconds, Vec::new()),
             Does::Throttle => (429, 0, vec![("retry-after".to_owned(), "30".to_owned())]),
             Does::Hold => (200, 0, Vec::new()),
+            Does::HoldThen(status) => (status, 0, Vec::new()),
         };
-        let mut exchange = Exchange::of(&request, clock::now().plus_micros(-ago * 1_000_000));
+        let now = self.clock();
+        let mut exchange = Exchange::of(&request, now().plus_micros(-ago * 1_000_000));
         exchange.answer = Some(Answer { status, headers, body: String::new(), body_cut: false });
-        if !matches!(does, Does::Hold) {
+        if !matches!(does, Does::Hold | Does::HoldThen(_)) {
             return Box::pin(async { exchange });
         }
         let released = Arc::clone(&self.released);
         Box::pin(async move {
             released.acquire().await.unwrap().forget();
-            exchange.ended = clock::now();
+            exchange.ended = now();
             exchange
         })
     }
@@ -144,10 +163,13 @@ impl Bench {
             paths: Mutex::default(),
             got: Mutex::default(),
             released: Arc::new(Semaphore::new(0)),
+            jumped: Arc::default(),
         };
         Self {
             folder: tempfile::tempdir().unwrap(),
             handoff: Duration::from_millis(100),
+            // Short, so that what a crash leaves leased is soon free.
+            lease: Duration::from_secs(2),
             breaker: ringpost_deliver::Limits::default(),
             max_hold: ringpost_deliver::MAX_HOLD,
             backlog: BacklogLimits::default(),
@@ -169,14 +191,14 @@ impl Bench {
         let (log, journal) = self.log().await;
         let journal = tokio::spawn(journal.run());
         let lanes = LaneConfig { handoff: self.handoff, ..LaneConfig::default() };
-        let (lanes, reports) = Lanes::new(lanes, self.receiver.clone(), Arc::new(clock::now));
+        let (lanes, reports) = Lanes::new(lanes, self.receiver.clone(), self.receiver.clock());
         let cache = TriggerCache::new(store.clone(), Duration::from_secs(600));
         let subscription =
             Subscription { group: "dispatch".to_owned(), topics: vec![CDRS.to_owned()], state: None };
         let dispatch = Dispatch {
             worker: log.worker(subscription).await.unwrap(),
             store: store.clone(),
-            clock: clock::wall(),
+            clock: self.receiver.clock(),
             lanes,
             reports,
             fire: Fire::new(cache, store.clone(), Arc::clone(&metrics)),
@@ -184,8 +206,7 @@ impl Bench {
             metrics,
             readiness: Arc::new(Readiness::default()),
             owner: format!("test-{}", Uuid::now_v7()),
-            // Short, so that what a crash leaves leased is soon free.
-            lease: Duration::from_secs(2),
+            lease: self.lease,
             grace: Duration::from_millis(200),
             concurrency: LaneConfig::default().concurrency,
             breaker: self.breaker.clone(),
@@ -204,6 +225,18 @@ impl Bench {
         Store::open(StoreConfig { folder: self.folder.path().to_owned(), keyring }).await.unwrap()
     }
 
+    /// A trigger whose secrets are sealed with a key that is not there any more.
+    pub(super) async fn add_unreadable(&self, id: TriggerId, keys: &str) {
+        self.store().await.close().await;
+        let former = Key::read_or_make(&self.folder.path().join("key")).unwrap();
+        let keyring = Keyring::new(Key::parse(&"b".repeat(64)).unwrap()).with_former(former);
+        let config = StoreConfig { folder: self.folder.path().to_owned(), keyring };
+        let store = Store::open(config).await.unwrap();
+        store.put_tenant(&tenant(), clock::now()).await.unwrap();
+        store.put_trigger(&acme(), &trigger(id, keys), Expect::Anything, clock::now()).await.unwrap();
+        store.close().await;
+    }
+
     async fn log(&self) -> (Embedded, ringpost_bus::Journal) {
         let clock: BusClock = Arc::new(|| clock::now().micros());
         let keep = Keep::For(Duration::from_secs(86_400));
@@ -220,10 +253,7 @@ impl Running {
     }
 
     pub(super) async fn add_trigger(&self, id: TriggerId, keys: &str) {
-        let url = if keys.contains("\"url\"") { "" } else { r#""url":"https://crm.example/hook","# };
-        let trigger: Trigger =
-            serde_json::from_str(&format!(r#"{{"id":"{id}","name":"CRM",{url}{keys}}}"#)).unwrap();
-        self.store.put_trigger(&acme(), &trigger, Expect::Anything, clock::now()).await.unwrap();
+        self.store.put_trigger(&acme(), &trigger(id, keys), Expect::Anything, clock::now()).await.unwrap();
     }
 
     /// Puts the record of a call into the log.
@@ -312,6 +342,11 @@ impl Running {
     }
 }
 
+fn trigger(id: TriggerId, keys: &str) -> Trigger {
+    let url = if keys.contains("\"url\"") { "" } else { r#""url":"https://crm.example/hook","# };
+    serde_json::from_str(&format!(r#"{{"id":"{id}","name":"CRM",{url}{keys}}}"#)).unwrap()
+}
+
 fn acme() -> TenantKey {
     TenantKey::new("acme").unwrap()
 }
@@ -328,6 +363,8 @@ fn envelope(n: u128, rev: u32, lost: bool) -> Envelope {
     let now = clock::now();
     let mut cdr = Cdr::empty(session(n));
     (cdr.rev, cdr.lost, cdr.start, cdr.end) = (rev, lost, now, now);
+    // What a filter can tell calls apart by.
+    cdr.dur = (n % 16) as u32;
     Envelope {
         v: 1,
         tenant: acme(),
