@@ -192,8 +192,8 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
                     }
                     if state.pending.owes_earlier(delivery) {
                         // Written together, the newest goes in the place of the others.
+                        self.go_on_without(state, debt.lane, kind, now);
                         state.pending.owe(Debt { due: now, leased_until: None, ..debt });
-                        state.claim_soon();
                         continue;
                     }
                     state.owed.insert(delivery.id);
