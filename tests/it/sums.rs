@@ -31,6 +31,12 @@ dialect = "freeswitch-cdr"
 tokens = ["token-of-the-tests-for-fs1"]
 
 [[pbx]]
+key = "fs2"
+tenant = "acme"
+dialect = "freeswitch-event"
+tokens = ["token-of-the-tests-for-fs2"]
+
+[[pbx]]
 key = "kz1"
 tenant = "acme"
 dialect = "kazoo"
@@ -54,6 +60,7 @@ fn of(dialect: Dialect) -> (&'static str, &'static [&'static str]) {
     match dialect {
         Dialect::Native => ("k1", &["fuzz/leg"]),
         Dialect::FreeswitchCdr => ("fs1", &["freeswitch-cdr", "fuzz/freeswitch"]),
+        Dialect::FreeswitchEvent => ("fs2", &["freeswitch-event"]),
         Dialect::Kazoo => ("kz1", &["kazoo"]),
         Dialect::AsteriskCel => ("ast1", &["asterisk-cel"]),
         Dialect::AsteriskCdr => ("ast2", &["asterisk-cdr"]),

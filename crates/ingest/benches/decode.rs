@@ -34,6 +34,7 @@ fn dialects(criterion: &mut Criterion) {
     for (dialect, file) in [
         (Dialect::Native, "fuzz/leg/everything.json"),
         (Dialect::FreeswitchCdr, "freeswitch-cdr/both-a.json"),
+        (Dialect::FreeswitchEvent, "freeswitch-event/incoming-held.ndjson"),
         (Dialect::Kazoo, "kazoo/internal-held.ndjson"),
         (Dialect::AsteriskCel, "asterisk-cel/queue-local.csv"),
         (Dialect::AsteriskCdr, "asterisk-cdr/ring-group.csv"),

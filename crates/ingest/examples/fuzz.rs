@@ -34,7 +34,7 @@ impl Dice {
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let usage = "usage: fuzz leg|freeswitch|kazoo|cel|cdr SECONDS SEED";
+    let usage = "usage: fuzz leg|freeswitch|event|kazoo|cel|cdr SECONDS SEED";
     let [dialect, seconds, seed] = arguments.as_slice() else {
         eprintln!("{usage}");
         return ExitCode::from(64);
@@ -42,6 +42,7 @@ fn main() -> ExitCode {
     let dialect = match dialect.as_str() {
         "leg" => Dialect::Native,
         "freeswitch" => Dialect::FreeswitchCdr,
+        "event" => Dialect::FreeswitchEvent,
         "kazoo" => Dialect::Kazoo,
         "cel" => Dialect::AsteriskCel,
         "cdr" => Dialect::AsteriskCdr,
@@ -83,6 +84,7 @@ fn corpus(dialect: Dialect) -> Vec<Vec<u8>> {
     let folders: &[&str] = match dialect {
         Dialect::Native => &["fuzz/leg"],
         Dialect::FreeswitchCdr => &["freeswitch-cdr", "fuzz/freeswitch"],
+        Dialect::FreeswitchEvent => &["freeswitch-event"],
         Dialect::Kazoo => &["kazoo"],
         Dialect::AsteriskCel => &["asterisk-cel"],
         Dialect::AsteriskCdr => &["asterisk-cdr"],

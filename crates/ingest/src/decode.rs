@@ -62,6 +62,7 @@ impl Decoder {
         }
         match self.dialect {
             Dialect::FreeswitchCdr => freeswitch::decode(source, frame.bytes, decoded),
+            Dialect::FreeswitchEvent => freeswitch::event::decode(source, frame.bytes, decoded),
             Dialect::Kazoo => kazoo::decode(source, frame.bytes, decoded),
             _ => native::decode(frame.bytes, decoded),
         }?;

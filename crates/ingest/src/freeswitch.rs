@@ -7,6 +7,7 @@ mod apps;
 mod body;
 mod dial;
 mod document;
+pub(crate) mod event;
 mod far;
 mod meetings;
 mod own;

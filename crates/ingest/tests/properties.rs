@@ -19,6 +19,8 @@ const DOCUMENT: &str = include_str!("../fixtures/freeswitch-cdr/incoming-held.js
 const MESSAGES: &str = include_str!("../fixtures/kazoo/parked-retrieved.ndjson");
 const HOOKS: &str = include_str!("../fixtures/kazoo/outgoing-webhooks.json");
 const FORMS: &str = include_str!("../fixtures/kazoo/cancelled-forms.txt");
+const JSON_EVENTS: &str = include_str!("../fixtures/freeswitch-event/incoming-held.ndjson");
+const TEXT_EVENTS: &str = include_str!("../fixtures/freeswitch-event/outgoing-socket.txt");
 const EVENTS: &str = include_str!("../fixtures/asterisk-cel/queue-local.csv");
 const EVENTS_11: &str = include_str!("../fixtures/asterisk-cel/asterisk-11.csv");
 const EVENTS_JSON: &str = include_str!("../fixtures/asterisk-cel/outgoing-recorded.ndjson");
@@ -246,6 +248,13 @@ proptest! {
         bytes in prop_oneof![mutated(MESSAGES), mutated(HOOKS), mutated(FORMS)],
     ) {
         check(Dialect::Kazoo, &bytes)?;
+    }
+
+    #[test]
+    fn no_change_of_an_event_makes_it_panic_or_lose_an_element(
+        bytes in prop_oneof![mutated(JSON_EVENTS), mutated(TEXT_EVENTS)],
+    ) {
+        check(Dialect::FreeswitchEvent, &bytes)?;
     }
 
     #[test]

@@ -13,6 +13,8 @@ pub enum Dialect {
     Native,
     /// FreeSWITCH `mod_json_cdr` documents.
     FreeswitchCdr,
+    /// FreeSWITCH's events, as JSON or as the event socket's text.
+    FreeswitchEvent,
     /// Kazoo's call events and call detail records.
     Kazoo,
     /// Asterisk's channel event log, as CSV or JSON lines.
@@ -23,14 +25,21 @@ pub enum Dialect {
 
 impl Dialect {
     /// Every dialect, in the order of help texts.
-    pub const ALL: [Self; 5] =
-        [Self::Native, Self::FreeswitchCdr, Self::Kazoo, Self::AsteriskCel, Self::AsteriskCdr];
+    pub const ALL: [Self; 6] = [
+        Self::Native,
+        Self::FreeswitchCdr,
+        Self::FreeswitchEvent,
+        Self::Kazoo,
+        Self::AsteriskCel,
+        Self::AsteriskCdr,
+    ];
 
     /// The name as written in configuration and on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Native => "native",
             Self::FreeswitchCdr => "freeswitch-cdr",
+            Self::FreeswitchEvent => "freeswitch-event",
             Self::Kazoo => "kazoo",
             Self::AsteriskCel => "asterisk-cel",
             Self::AsteriskCdr => "asterisk-cdr",

@@ -89,7 +89,7 @@ impl Sender {
             .extend(["ingest", pbx.as_str()]);
         let kind = match dialect {
             Dialect::Native => "application/x-ndjson",
-            Dialect::FreeswitchCdr | Dialect::Kazoo => "application/json",
+            Dialect::FreeswitchCdr | Dialect::FreeswitchEvent | Dialect::Kazoo => "application/json",
             Dialect::AsteriskCel | Dialect::AsteriskCdr => "text/csv",
         };
         for _ in 0..TRIES {

@@ -1,13 +1,12 @@
 //! Calls of a Kazoo, told by the events of its message bus.
 //!
-//! The scenarios are those of all platforms, but for what Kazoo does not tell (`plain`): alerts, machines, users,
+//! The scenarios are those of all platforms, but for what Kazoo does not tell (`bare`): alerts, machines, users,
 //! groups, prefixes, zones.
-
-mod plain;
 
 use ringpost_model::Service;
 use serde_json::{Map, Value, json};
 
+use crate::bare;
 use crate::dice::Dice;
 use crate::scenario;
 use crate::script::{LegNo, MS, Micros, S, Script, ScriptLeg, Teller, truth};
@@ -23,8 +22,9 @@ pub(crate) struct Call {
 
 /// Makes up one call and writes its messages.
 pub(crate) fn call(dice: &mut Dice, begin: Micros, tag: &str) -> Call {
-    let mut script = scenario::of_kazoo(dice, begin, tag);
-    plain::reduce(&mut script);
+    let mut script = scenario::of_messages(dice, begin, tag, false);
+    bare::reduce(&mut script, true);
+    script.legs.iter_mut().for_each(|leg| leg.services.retain(|(service, _)| *service == Service::Fax));
     debug_assert!(truth::record(&script, 0).dur < 86_400);
     let mut writer = Writer { script: &script, dice, messages: Vec::new() };
     for place in 0..script.legs.len() {

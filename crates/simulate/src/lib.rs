@@ -5,9 +5,11 @@
 //! reads legs; no code and no method is shared with `session`. See docs/simulate.md.
 
 mod asterisk;
+mod bare;
 mod company;
 mod compare;
 mod dice;
+mod events;
 mod kazoo;
 mod scenario;
 mod script;

@@ -32,23 +32,23 @@ enum Teller {
     Tables,
     /// Asterisk's call detail records, which tell the parties: who was called first by the switch seems to have called.
     Paths,
-    /// Kazoo's messages.
-    Kazoo,
+    /// Messages of Kazoo and events of FreeSWITCH.
+    Messages,
 }
 
 const KINDS: [Kind; 10] = {
-    use Teller::{Kazoo, Paths, Tables};
+    use Teller::{Messages, Paths, Tables};
     [
-        Kind { often: 560, scenario: incoming::incoming, told_by: &[Tables, Paths, Kazoo] },
-        Kind { often: 200, scenario: outgoing::outgoing, told_by: &[Tables, Paths, Kazoo] },
-        Kind { often: 110, scenario: internal::internal, told_by: &[Tables, Paths, Kazoo] },
-        Kind { often: 20, scenario: outgoing::click_to_call, told_by: &[Tables, Kazoo] },
-        Kind { often: 25, scenario: outgoing::dialler, told_by: &[Tables, Kazoo] },
-        Kind { often: 15, scenario: outgoing::agent_joins_dialler, told_by: &[Tables, Kazoo] },
-        Kind { often: 15, scenario: internal::mobile_twin, told_by: &[Kazoo] },
+        Kind { often: 560, scenario: incoming::incoming, told_by: &[Tables, Paths, Messages] },
+        Kind { often: 200, scenario: outgoing::outgoing, told_by: &[Tables, Paths, Messages] },
+        Kind { often: 110, scenario: internal::internal, told_by: &[Tables, Paths, Messages] },
+        Kind { often: 20, scenario: outgoing::click_to_call, told_by: &[Tables, Messages] },
+        Kind { often: 25, scenario: outgoing::dialler, told_by: &[Tables, Messages] },
+        Kind { often: 15, scenario: outgoing::agent_joins_dialler, told_by: &[Tables, Messages] },
+        Kind { often: 15, scenario: internal::mobile_twin, told_by: &[Messages] },
         Kind { often: 15, scenario: odd::room, told_by: &[Tables, Paths] },
-        Kind { often: 10, scenario: odd::loopback, told_by: &[Kazoo] },
-        Kind { often: 20, scenario: odd::clocks_apart, told_by: &[Kazoo] },
+        Kind { often: 10, scenario: odd::loopback, told_by: &[Messages] },
+        Kind { often: 20, scenario: odd::clocks_apart, told_by: &[Messages] },
     ]
 };
 
@@ -73,13 +73,14 @@ pub(crate) fn of_tables(dice: &mut Dice, begin: Micros, tag: &str, by_paths: boo
     story.script
 }
 
-/// Makes up one call of a Kazoo; one that comes to meet in a room is made up anew, for its messages tell no rooms.
-pub(crate) fn of_kazoo(dice: &mut Dice, begin: Micros, tag: &str) -> Script {
+/// Makes up one call of a switch that tells legs only; one that comes to meet in a room is made up anew. `alerts`: it
+/// tells that phones ring.
+pub(crate) fn of_messages(dice: &mut Dice, begin: Micros, tag: &str, alerts: bool) -> Script {
     loop {
         let pbx = dice.pick(&PBXS);
-        let scenario = pick(dice, Some(Teller::Kazoo));
+        let scenario = pick(dice, Some(Teller::Messages));
         let mut story = Story::new(dice, pbx, begin, tag);
-        story.as_kazoo();
+        story.as_messages(alerts);
         scenario(&mut story);
         let script = story.script;
         if script.legs.iter().all(|leg| leg.fields.service.is_none()) {

@@ -7,7 +7,7 @@ use ringpost_model::{Cdr, Dialect, PbxKey, TenantKey, Timestamp};
 
 use crate::dice::Dice;
 use crate::script::{Micros, S, Script, truth};
-use crate::{asterisk, kazoo, scenario, switch, tell};
+use crate::{asterisk, events, kazoo, scenario, switch, tell};
 
 const DAY: Micros = 86_400 * S;
 
@@ -49,7 +49,7 @@ pub struct Message {
     pub tenant: TenantKey,
     /// From which platform.
     pub pbx: PbxKey,
-    /// Native: one record, without a line break. FreeSWITCH: one document. Kazoo: one
+    /// Native: one record, without a line break. FreeSWITCH: one document or event. Kazoo: one
     /// message. Asterisk: the rows of one call.
     pub body: Vec<u8>,
 }
@@ -150,6 +150,10 @@ impl Simulation {
             Dialect::FreeswitchCdr => {
                 let call = switch::call(&mut dice, begin, &tag);
                 (call.script, call.documents)
+            }
+            Dialect::FreeswitchEvent => {
+                let call = events::call(&mut dice, begin, &tag);
+                (call.script, call.messages)
             }
             Dialect::Kazoo => {
                 let call = kazoo::call(&mut dice, begin, &tag);

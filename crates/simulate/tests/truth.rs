@@ -39,6 +39,12 @@ fn messages_of_a_kazoo_come_out_as_it_happened() {
 }
 
 #[test]
+fn events_of_a_freeswitch_come_out_as_it_happened() {
+    check(Dialect::FreeswitchEvent, Run::Offline, 1_000, 2034);
+    check(Dialect::FreeswitchEvent, Run::Stream, 500, 2035);
+}
+
+#[test]
 fn channel_events_of_an_asterisk_come_out_as_it_happened() {
     check(Dialect::AsteriskCel, Run::Offline, 500, 2029);
 }

@@ -20,8 +20,10 @@ pub(crate) enum Cut {
 #[derive(Debug)]
 pub(crate) struct Cutter {
     position: Position,
-    /// Objects outside an array end with their line (all but freeswitch-cdr and kazoo), not with their bracket.
+    /// Objects outside an array end with their line (native and tables), not with their bracket.
     by_line: bool,
+    /// What is no JSON ends with an empty line (freeswitch-event), not with its own.
+    in_blocks: bool,
     in_array: bool,
     scan: Scan,
 }
@@ -52,6 +54,8 @@ enum Kind {
     Scalar,
     /// Something else: a form, or no JSON.
     Line,
+    /// Lines up to an empty one, or to JSON.
+    Block,
 }
 
 /// Why a look at an object ended.
@@ -66,8 +70,9 @@ enum Stop {
 
 impl Cutter {
     pub(crate) fn new(dialect: Dialect) -> Self {
-        let by_line = !matches!(dialect, Dialect::FreeswitchCdr | Dialect::Kazoo);
-        Self { position: Position::FIRST, by_line, in_array: false, scan: Scan::default() }
+        let by_line = !matches!(dialect, Dialect::FreeswitchCdr | Dialect::FreeswitchEvent | Dialect::Kazoo);
+        let in_blocks = dialect == Dialect::FreeswitchEvent;
+        Self { position: Position::FIRST, by_line, in_blocks, in_array: false, scan: Scan::default() }
     }
 
     /// For an input of which everything before a place has been taken.
@@ -122,6 +127,7 @@ impl Cutter {
             Kind::Bracketed => self.cut_object(bytes, last),
             Kind::Scalar => self.cut_scalar(bytes, last),
             Kind::Line => self.cut_line(bytes, last),
+            Kind::Block => self.cut_block(bytes, last),
         };
         if matches!(cut, Cut::Frame { .. }) {
             self.scan = Scan::default();
@@ -134,6 +140,7 @@ impl Cutter {
             b'{' if self.by_line && !self.in_array => Kind::LineOfObject,
             b'{' | b'[' => Kind::Bracketed,
             _ if self.in_array => Kind::Scalar,
+            _ if self.in_blocks => Kind::Block,
             _ => Kind::Line,
         }
     }
@@ -198,6 +205,24 @@ impl Cutter {
                 Cut::More
             }
         }
+    }
+
+    /// Up to the line end before an empty line, or before one that begins with JSON.
+    fn cut_block(&mut self, bytes: &[u8], last: bool) -> Cut {
+        while let Some(end) = memchr::memchr(b'\n', &bytes[self.scan.seen..]) {
+            let end = self.scan.seen + end;
+            match &bytes[end + 1..] {
+                [] | [b'\r'] if !last => {
+                    self.scan.seen = end;
+                    return Cut::More;
+                }
+                [] | [b'\n' | b'{' | b'[', ..] | [b'\r', b'\n', ..] => {
+                    return Cut::Frame { length: bytes[..end].trim_ascii_end().len(), next: end };
+                }
+                _ => self.scan.seen = end + 1,
+            }
+        }
+        self.cut_line(bytes, last)
     }
 
     /// What is no object in an array: up to the comma, the end of the array, or the end of the line.

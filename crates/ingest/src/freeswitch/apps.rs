@@ -117,7 +117,7 @@ fn slot(own: &Own<'_>, app: &App<'_>) -> Text {
     chosen.unwrap_or(if is_chosen { "" } else { said }).into()
 }
 
-/// The base name of the file, without extension.
+/// The id of the recording that an application makes.
 fn recording(app: &App<'_>) -> Option<Text> {
     let data = app.data.trim();
     let path = match app.name {
@@ -125,6 +125,11 @@ fn recording(app: &App<'_>) -> Option<Text> {
         // A time limit may follow: `path +60`.
         _ => data.rsplit_once(" +").map_or(data, |(path, _)| path),
     };
+    recording_of(path)
+}
+
+/// The base name of the file, without extension.
+pub(super) fn recording_of(path: &str) -> Option<Text> {
     let file = path.rsplit(['/', '\\']).next().unwrap_or_default();
     let name = file.rsplit_once('.').map_or(file, |(name, _)| name);
     (!name.is_empty()).then(|| name.into())

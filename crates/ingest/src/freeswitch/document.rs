@@ -2,6 +2,7 @@
 
 use ringpost_model::Timestamp;
 
+use super::event::headers::Headers;
 use super::variables::Variables;
 use crate::decoded::Notes;
 use crate::node::Node;
@@ -90,6 +91,21 @@ impl<'a> Document<'a> {
         })
     }
 
+    /// What an event says: variables, and the caller profile of the moment.
+    pub(super) fn of_event(headers: &'a Headers<'a>) -> Self {
+        let variables =
+            headers.iter().filter_map(|(name, value)| Some((name.strip_prefix("variable_")?, value)));
+        let names = ["FreeSWITCH-Switchname", "FreeSWITCH-Hostname"];
+        let directions = ["Call-Direction", "Caller-Direction"];
+        Self {
+            switch: names.iter().find_map(|name| headers.get(name)),
+            channel_direction: directions.iter().find_map(|name| headers.get(name)),
+            variables: Variables::of_event(variables),
+            apps: Vec::new(),
+            profiles: vec![profile_of_event(headers)],
+        }
+    }
+
     /// The newest profile.
     pub(super) fn last(&self) -> &Profile<'a> {
         self.profiles.last().expect("profiles has at least one")
@@ -170,4 +186,38 @@ fn read_times(node: &Node<'_>) -> Times {
 fn time(node: &Node<'_>, key: &str) -> Option<Timestamp> {
     let micros = node.text_of(key)?.trim().parse().ok()?;
     Timestamp::checked(micros).ok()
+}
+
+fn profile_of_event<'a>(headers: &'a Headers<'a>) -> Profile<'a> {
+    let time = |name: &str| headers.time(&format!("Caller-{name}-Time"));
+    let mut caller = caller_of_event(headers, "Caller");
+    caller.uuid = headers.get("Unique-ID").unwrap_or(caller.uuid);
+    let other = [caller_of_event(headers, "Other-Leg")].into_iter().filter(|other| !other.uuid.is_empty());
+    let is_originator = headers.get("Other-Type") == Some("originator");
+    let (originators, originatees) = other.partition(|_| is_originator);
+    let times = Times {
+        created: time("Channel-Created").or(headers.at()),
+        profile_created: time("Profile-Created"),
+        progress: time("Channel-Progress"),
+        progress_media: time("Channel-Progress-Media"),
+        answered: time("Channel-Answered"),
+        bridged: time("Channel-Bridged"),
+        hangup: time("Channel-Hangup"),
+        transferred: time("Channel-Transfer"),
+    };
+    Profile { index: None, caller, originators, originatees, times }
+}
+
+/// `who`: `Caller`, or `Other-Leg`.
+fn caller_of_event<'a>(headers: &'a Headers<'a>, who: &str) -> Caller<'a> {
+    let text = |name: &str| headers.get(&format!("{who}-{name}")).unwrap_or_default();
+    Caller {
+        uuid: text("Unique-ID"),
+        number: text("Caller-ID-Number"),
+        name: text("Caller-ID-Name"),
+        destination: text("Destination-Number"),
+        channel: text("Channel-Name"),
+        context: text("Context"),
+        username: text("Username"),
+    }
 }

@@ -36,6 +36,11 @@ impl<'a> Variables<'a> {
         Self(values)
     }
 
+    /// Of an event, whose values come plain.
+    pub(super) fn of_event(values: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
+        Self(values.map(|(name, value)| (name, Cow::Borrowed(value))).collect())
+    }
+
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(AsRef::as_ref)
     }
@@ -89,7 +94,7 @@ impl<'a> Variables<'a> {
 }
 
 /// A list is written as FreeSWITCH writes it in one text.
-fn scalar<'a>(value: &'a Node<'a>) -> Option<Cow<'a, str>> {
+pub(super) fn scalar<'a>(value: &'a Node<'a>) -> Option<Cow<'a, str>> {
     match value {
         Node::List(items) => {
             let texts: Vec<&str> = items.iter().filter_map(Node::text).collect();

@@ -40,7 +40,7 @@ Examples:
   ringpost aggregate --dialect asterisk-cel /var/log/asterisk/cel-custom/Master.csv
   ringpost aggregate --resources resources/ --rejects rejects.ndjson legs.ndjson")]
 pub struct Aggregate {
-    /// What the input is written in: native, freeswitch-cdr, kazoo, asterisk-cel, asterisk-cdr
+    /// What the input is written in: native, freeswitch-cdr, freeswitch-event, kazoo, asterisk-cel, asterisk-cdr
     #[arg(long, value_name = "DIALECT", default_value = "native")]
     pub dialect: Dialect,
     /// Whose calls these are; native records say it themselves

@@ -31,7 +31,7 @@ pub struct Send {
     /// The platform that they are of
     #[arg(long, value_name = "KEY")]
     pub pbx: PbxKey,
-    /// What the input is written in, as the pbx is declared: native, freeswitch-cdr, kazoo, asterisk-cel, asterisk-cdr
+    /// What the input is written in, as the pbx is declared: native, freeswitch-cdr, freeswitch-event, kazoo, asterisk-cel, asterisk-cdr
     #[arg(long, value_name = "DIALECT", default_value = "native")]
     pub dialect: Dialect,
     /// The running server

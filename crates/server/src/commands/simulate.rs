@@ -44,7 +44,7 @@ pub struct Simulate {
     /// Another seed, other calls
     #[arg(long, short, value_name = "S", default_value_t = 1)]
     pub seed: u64,
-    /// What the messages are written in: native, freeswitch-cdr, kazoo, asterisk-cel, asterisk-cdr
+    /// What the messages are written in: native, freeswitch-cdr, freeswitch-event, kazoo, asterisk-cel, asterisk-cdr
     #[arg(long, value_name = "DIALECT", default_value = "native")]
     pub dialect: Dialect,
     /// Only the calls of this platform; without it all are mixed, as native records may be

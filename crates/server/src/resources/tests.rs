@@ -60,7 +60,7 @@ name = "x"
     a.toml:5:10: tenant "acme": /region: unknown region "UK": two letters of ISO 3166 are wanted, e.g. GB
     a.toml:6:10: tenant "acme": /parent: no tenant "reseler"; did you mean "reseller"? Otherwise add it as [[tenant]]
     a.toml:12:7: pbx "k 1": /key: pbx must be 1 to 64 of A-Z a-z 0-9 . _ -, got "k 1"
-    a.toml:17:11: pbx "k2": /dialect: "asterisk" is not known; write "native", "freeswitch-cdr", "kazoo", "asterisk-cel", "asterisk-cdr"
+    a.toml:17:11: pbx "k2": /dialect: "asterisk" is not known; write "native", "freeswitch-cdr", "freeswitch-event", "kazoo", "asterisk-cel", "asterisk-cdr"
     a.toml:18:11: pbx "k2": /tokens/0: no token: it stands in headers and paths; write 16 or more of A-Z a-z 0-9 . _ - ~, such as `openssl rand -hex 16` gives
     a.toml:19:1: pbx "k2": /zon: no such key; did you mean zone?
     a.toml:20:24: pbx "k2": /sides/external/gateway: no such key; did you mean gateways?

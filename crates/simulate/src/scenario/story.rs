@@ -184,9 +184,9 @@ impl<'a> Story<'a> {
         self.script.tells_bridges = true;
     }
 
-    /// Told by messages of a Kazoo: every bridge, no alerts, no machines with legs.
-    pub(crate) fn as_kazoo(&mut self) {
-        self.alerts = false;
+    /// Told by messages of a Kazoo or events of a FreeSWITCH: every bridge, no machines with legs.
+    pub(crate) fn as_messages(&mut self, alerts: bool) {
+        self.alerts = alerts;
         self.legless_machines = true;
         self.script.tells_bridges = true;
     }

@@ -50,6 +50,10 @@ impl Batch {
         }
         self.body.extend_from_slice(frame.bytes);
         self.body.push(b'\n');
+        if self.dialect == Dialect::FreeswitchEvent {
+            // An event as text ends with an empty line.
+            self.body.push(b'\n');
+        }
         self.positions.push(Some(frame.position));
         None
     }

@@ -1,12 +1,13 @@
-//! Takes out of a script what Kazoo's messages do not tell, so that the record to expect says no more than they do.
+//! Takes out of a script what messages of Kazoo and events of FreeSWITCH do not tell, so that the record to expect
+//! says no more than they do.
 
-use ringpost_model::{CallDirection, NumberName, Service, Side, Text};
+use ringpost_model::{CallDirection, NumberName, Side, Text};
 
 use crate::script::{Script, ScriptLeg};
 
-/// Leaves what the messages tell.
-pub(super) fn reduce(script: &mut Script) {
-    script.legs.iter_mut().for_each(reduce_leg);
+/// Leaves what they tell; `names_devices`: also the names of devices.
+pub(crate) fn reduce(script: &mut Script, names_devices: bool) {
+    script.legs.iter_mut().for_each(|leg| reduce_leg(leg, names_devices));
     for index in 0..script.sessions.len() {
         let x = &script.legs[script.sessions[index].customer.0].fields;
         let number = match script.sessions[index].direction {
@@ -21,7 +22,7 @@ pub(super) fn reduce(script: &mut Script) {
     }
 }
 
-fn reduce_leg(leg: &mut ScriptLeg) {
+fn reduce_leg(leg: &mut ScriptLeg, names_devices: bool) {
     let is_in = leg.is_in();
     let fields = &mut leg.fields;
     let is_external = fields.side == Some(Side::External);
@@ -30,9 +31,11 @@ fn reduce_leg(leg: &mut ScriptLeg) {
     }
     fields.device =
         if fields.side == Some(Side::Internal) { fields.party.clone() } else { NumberName::default() };
+    if !names_devices {
+        fields.device.name = Text::default();
+    }
     (fields.user, fields.agent, fields.ddi) = Default::default();
     (fields.route, fields.tz) = (None, None);
     fields.group = Text::default();
     leg.tags.clear();
-    leg.services.retain(|(service, _)| *service == Service::Fax);
 }
