@@ -13,6 +13,7 @@ mod kazoo;
 mod native;
 mod node;
 mod reason;
+mod recognise;
 mod text;
 
 pub use asterisk::looks_like as looks_like_table;
@@ -20,3 +21,4 @@ pub use decode::{Decoder, decode, decode_frame};
 pub use decoded::{Decoded, Notes, Position, Reject, Source};
 pub use frame::{Frame, Frames, Resume, Splitter, frames};
 pub use reason::Reason;
+pub use recognise::recognise;

@@ -38,11 +38,13 @@ Examples:
   zcat legs-*.ndjson.gz | ringpost aggregate --stream > records.ndjson
   ringpost aggregate --dialect freeswitch-cdr --tenant acme --pbx fs1 cdr/*.json
   ringpost aggregate --dialect asterisk-cel /var/log/asterisk/cel-custom/Master.csv
+  ringpost aggregate --dialect auto --tenant acme --pbx fs1 calls/*
   ringpost aggregate --resources resources/ --rejects rejects.ndjson legs.ndjson")]
 pub struct Aggregate {
-    /// What the input is written in: native, freeswitch-cdr, freeswitch-event, kazoo, asterisk-cel, asterisk-cdr
+    /// What the input is written in: native, freeswitch-cdr, freeswitch-event, kazoo, asterisk-cel, asterisk-cdr;
+    /// auto finds it out, for each file
     #[arg(long, value_name = "DIALECT", default_value = "native")]
-    pub dialect: Dialect,
+    pub dialect: Wanted,
     /// Whose calls these are; native records say it themselves
     #[arg(long, value_name = "KEY", default_value = "default")]
     pub tenant: TenantKey,
@@ -69,6 +71,27 @@ pub struct Aggregate {
     pub files: Vec<PathBuf>,
 }
 
+/// What the input is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// What its first bytes look like.
+    Auto,
+    /// This.
+    Of(Dialect),
+}
+
+impl std::str::FromStr for Wanted {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "auto" {
+            Ok(Self::Auto)
+        } else {
+            text.parse().map(Self::Of).map_err(|error| format!("{error}, auto"))
+        }
+    }
+}
+
 /// Reads all input and prints its records.
 ///
 /// # Errors
@@ -86,7 +109,11 @@ pub fn run(args: &Aggregate, io: &mut Io<'_>) -> Result<Outcome, Failure> {
         sides: pbx.map(|pbx| &pbx.sides).unwrap_or_default(),
         received: None,
     };
-    let mut inputs = Inputs::open(&args.files, args.dialect)?;
+    let dialect = match args.dialect {
+        Wanted::Auto => None,
+        Wanted::Of(dialect) => Some(dialect),
+    };
+    let mut inputs = Inputs::open(&args.files, dialect)?;
     let rejects = Rejects::open(args.rejects.as_deref())?;
     let progress = inputs.progress(io.stderr_is_terminal);
     let mut run = Run {
@@ -108,6 +135,9 @@ pub fn run(args: &Aggregate, io: &mut Io<'_>) -> Result<Outcome, Failure> {
     run.rejects.finish()?;
     progress.finish_and_clear();
     if !args.quiet {
+        for (name, dialect) in &inputs.found {
+            writeln!(io.stderr, "{name} is read as {dialect}")?;
+        }
         let text = run.summary.text(&run.machine.stats(), args.stream);
         io.stderr.write_all(text.as_bytes())?;
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use ringpost_ingest::{Decoder, Splitter};
+use ringpost_ingest::{Decoder, Splitter, recognise};
 use ringpost_model::Dialect;
 
 use crate::cli::Failure;
@@ -17,7 +17,12 @@ const PIECE_BYTES: usize = 256 * 1024;
 
 /// All input of a run.
 pub(super) struct Inputs {
-    dialect: Dialect,
+    /// None = that of each input shows in its bytes.
+    dialect: Option<Dialect>,
+    /// The input that is being read has given nothing yet.
+    at_begin: bool,
+    /// What was found out of which input.
+    pub(super) found: Vec<(String, Dialect)>,
     /// The last is being read.
     waiting: Vec<Input>,
     reader: Reader,
@@ -51,7 +56,7 @@ pub(super) struct Chunk<'a> {
 
 impl Inputs {
     /// Opens every file before the first is read: a mistyped name costs no hour.
-    pub(super) fn open(paths: &[PathBuf], dialect: Dialect) -> Result<Self, Failure> {
+    pub(super) fn open(paths: &[PathBuf], dialect: Option<Dialect>) -> Result<Self, Failure> {
         let mut waiting = Vec::new();
         let mut total = Some(0);
         let mut wrong = Vec::new();
@@ -72,8 +77,10 @@ impl Inputs {
             waiting.push(Input { name: "-".to_owned(), file: None });
             total = None;
         }
-        let (reader, ended) = (Reader::new(dialect), (String::new(), Reader::new(dialect)));
-        Ok(Self { dialect, waiting, reader, ended, piece: vec![0; PIECE_BYTES], total })
+        let first = dialect.unwrap_or_default();
+        let (reader, ended) = (Reader::new(first), (String::new(), Reader::new(first)));
+        let (piece, found) = (vec![0; PIECE_BYTES], Vec::new());
+        Ok(Self { dialect, at_begin: true, found, waiting, reader, ended, piece, total })
     }
 
     /// The next piece; none at the end of all.
@@ -83,7 +90,14 @@ impl Inputs {
             Some(file) => file,
             None => stdin,
         };
-        let read = read(reader, &mut self.piece).with_context(|| format!("read {}", input.name))?;
+        let is_to_be_found = self.dialect.is_none() && std::mem::take(&mut self.at_begin);
+        let read = if is_to_be_found { fill(reader, &mut self.piece) } else { read(reader, &mut self.piece) };
+        let read = read.with_context(|| format!("read {}", input.name))?;
+        if is_to_be_found && !self.piece[..read].trim_ascii().is_empty() {
+            let dialect = recognise(&self.piece[..read]).ok_or_else(|| unknown(&input.name))?;
+            self.found.push((input.name.clone(), dialect));
+            self.reader = Reader::new(dialect);
+        }
         if read > 0 {
             self.reader.splitter.feed(&self.piece[..read]);
             self.waiting.push(input);
@@ -92,7 +106,8 @@ impl Inputs {
         }
         // The last element of a file need not end with a line, and never goes on in the next file.
         self.reader.splitter.finish();
-        let reader = std::mem::replace(&mut self.reader, Reader::new(self.dialect));
+        self.at_begin = true;
+        let reader = std::mem::replace(&mut self.reader, Reader::new(self.dialect.unwrap_or_default()));
         let (name, reader) = {
             self.ended = (input.name, reader);
             (&self.ended.0, &mut self.ended.1)
@@ -134,6 +149,23 @@ fn open(path: &Path) -> io::Result<(Input, Option<u64>)> {
     // A pipe such as <(zcat x.gz) has no size.
     let size = metadata.is_file().then_some(metadata.len());
     Ok((Input { name: path.display().to_string(), file: Some(file) }, size))
+}
+
+/// Reads until the piece is full or the input at its end: a pipe gives little at a time.
+fn fill(reader: &mut dyn Read, piece: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < piece.len() {
+        match read(reader, &mut piece[filled..])? {
+            0 => break,
+            more => filled += more,
+        }
+    }
+    Ok(filled)
+}
+
+fn unknown(name: &str) -> anyhow::Error {
+    let known = Dialect::ALL.map(Dialect::name).join(", ");
+    anyhow::anyhow!("{name}: no dialect shows in its first bytes; name it with --dialect, one of {known}")
 }
 
 fn read(reader: &mut dyn Read, piece: &mut [u8]) -> io::Result<usize> {

@@ -58,7 +58,7 @@ pub fn run(args: &Send, io: &mut Io<'_>) -> Result<Outcome, Failure> {
         return Err(anyhow::anyhow!("a server wants a token: --token TOKEN, or RINGPOST_TOKEN").into());
     };
     let sender = Sender::new(&args.to)?;
-    let mut inputs = Inputs::open(&args.files, args.dialect)?;
+    let mut inputs = Inputs::open(&args.files, Some(args.dialect))?;
     let progress = inputs.progress(io.stderr_is_terminal);
     let runtime = io.runtime()?;
     let mut run = Run { args, sender, token, batch: Batch::new(args.dialect), sent: Sent::default() };

@@ -200,3 +200,31 @@ fn a_reader_that_leaves_ends_the_run_quietly() {
     let code = crate::cli::run(["ringpost", "aggregate"].map(Into::into), &mut io);
     assert_eq!((code, String::from_utf8(stderr).unwrap().as_str()), (0, ""));
 }
+
+#[test]
+fn the_dialect_is_found_out_and_said_for_each_file() {
+    let fixtures = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../ingest/fixtures");
+    let files =
+        ["kazoo/incoming-cdrs.ndjson", "freeswitch-event/outgoing-socket.txt", "asterisk-cel/pickup.csv"];
+    let paths = files.map(|file| fixtures.join(file).display().to_string());
+    let mut arguments = vec!["aggregate", "--dialect", "auto"];
+    arguments.extend(paths.iter().map(String::as_str));
+    let (code, out, err) = ringpost(&arguments, "");
+    assert_eq!((code, out.lines().count()), (0, 3), "{err}");
+    for (path, dialect) in paths.iter().zip(["kazoo", "freeswitch-event", "asterisk-cel"]) {
+        assert!(err.contains(&format!("{path} is read as {dialect}\n")), "{err}");
+    }
+}
+
+#[test]
+fn input_of_no_dialect_is_refused_with_what_to_do() {
+    let (code, out, err) = ringpost(&["aggregate", "--dialect", "auto"], "<cdr/>");
+    assert_ne!(code, 0);
+    assert_eq!(out, "");
+    assert!(
+        err.contains("-: no dialect shows in its first bytes; name it with --dialect, one of native, "),
+        "{err}"
+    );
+    let (code, _, err) = ringpost(&["aggregate", "--dialect", "auto"], "\n");
+    assert_eq!(code, 0, "{err}");
+}
