@@ -21,9 +21,12 @@ test: setup ## everything that is tested, on a bare machine
 	$(CARGO) build --locked -p ringpost
 	$(CARGO) test --workspace --locked
 
-kafka-setup: ## Apache Kafka for tests and to try it out (scripts/kafka): Java and Maven from Debian, Kafka from Maven
+kafka-setup: ## Apache Kafka for `make test-kafka` and to try it out (scripts/kafka): Java and Maven from Debian, Kafka from Maven
 	@scripts/kafka setup
 	@scripts/kafka get
+
+test-kafka: setup kafka-setup ## what is promised on Kafka, against a real broker in a temporary folder
+	scripts/kafka run $(CARGO) test --locked -p ringpost-bus --test it -- kafka
 
 verify: setup ## formatting, lints, documentation, built files
 	$(CARGO) fmt --all --check

@@ -54,6 +54,12 @@ pub enum OpenError {
     /// The configuration cannot hold.
     #[error("open the journal: {0}")]
     Config(String),
+    /// Settings, topics or brokers are not as they have to be.
+    #[error("use the log on Kafka: {}", .mistakes.join("; "))]
+    Brokers {
+        /// All that is wrong, each with what to do about it.
+        mistakes: Vec<String>,
+    },
 }
 
 /// Why the log did not do what was asked.
@@ -126,6 +132,41 @@ pub enum Error {
         /// Of which group.
         group: String,
     },
+    /// The brokers did not do it, or did not say so in time.
+    #[error("{what}: not done, {reason}; try again")]
+    Broker {
+        /// What was asked.
+        what: String,
+        /// What came of it.
+        reason: String,
+    },
+    /// The group has given this worker's partitions to others. Nothing it has in memory counts any more.
+    #[error("use a worker of group {group}: its partitions were given to others, {reason}")]
+    Lost {
+        /// Of which group.
+        group: String,
+        /// Why.
+        reason: String,
+    },
+    /// Another process goes by the same name.
+    #[error(
+        "use a worker of group {group}: another process goes by the name {instance} and has taken over; \
+         stop one of the two, or give each an instance name of its own"
+    )]
+    Replaced {
+        /// Of which group.
+        group: String,
+        /// The name.
+        instance: String,
+    },
+    /// Its writer was fenced or has failed for good.
+    #[error("use a worker of group {group}: it cannot write any more, {reason}")]
+    Broken {
+        /// Of which group.
+        group: String,
+        /// Why.
+        reason: String,
+    },
     /// The journal's task has ended.
     #[error("use the journal: it is closed")]
     Closed,
@@ -135,14 +176,26 @@ impl Error {
     /// Whether the same call can succeed later.
     pub fn is_temporary(&self) -> bool {
         match self {
-            Self::Busy { .. } | Self::Full | Self::Write(_) | Self::Read { .. } => true,
+            Self::Busy { .. } | Self::Full | Self::Write(_) | Self::Read { .. } | Self::Broker { .. } => true,
             Self::Topic { .. }
             | Self::TooLarge { .. }
             | Self::Fenced { .. }
             | Self::Backwards { .. }
             | Self::Interrupted { .. }
+            | Self::Lost { .. }
+            | Self::Replaced { .. }
+            | Self::Broken { .. }
             | Self::Closed => false,
         }
+    }
+
+    /// Whether only this worker has come to its end: a new one of the same subscription goes on where the group has
+    /// committed, with the state as of then.
+    pub fn wants_new_worker(&self) -> bool {
+        matches!(
+            self,
+            Self::Fenced { .. } | Self::Interrupted { .. } | Self::Lost { .. } | Self::Broken { .. }
+        )
     }
 }
 

@@ -1,12 +1,15 @@
 //! A partitioned log with atomic consume-process-produce; knows no domain type.
 //!
 //! The words are Kafka's: topic, partition, offset, consumer group. The face ([`Log`], [`Worker`]) is the same
-//! for every backend; [`Embedded`] keeps the log in one file of this machine. Keys and values are bytes here.
+//! for every backend; [`Embedded`] keeps the log in one file of this machine, [`Kafka`] on brokers. Keys and values are
+//! bytes here.
 
 mod config;
 mod embedded;
 mod error;
 mod face;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod metrics;
 mod partitioner;
 mod record;
@@ -17,6 +20,8 @@ pub use embedded::{
 };
 pub use error::{Error, OpenError};
 pub use face::{Event, Log, Subscription, Worker};
+#[cfg(feature = "kafka")]
+pub use kafka::{Kafka, KafkaConfig, KafkaWorker, TopicMade, check_property, create_topics, print_topics};
 pub use metrics::Metrics;
 pub use partitioner::partition_of;
 pub use record::{

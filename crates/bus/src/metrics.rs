@@ -25,18 +25,26 @@ impl Metrics {
     pub(crate) fn new() -> Self {
         let counter = |name: &str, help: &str| IntCounter::new(name, help).expect("a valid name");
         let buckets = vec![0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
-        let seconds =
-            HistogramOpts::new("bus_commit_seconds", "Time of a journal transaction, sync included.");
+        let seconds = HistogramOpts::new(
+            "bus_commit_seconds",
+            "Time of a transaction of the log, until it is durable.",
+        );
         Self {
-            commits: counter("bus_commits_total", "Journal transactions, each one sync."),
+            commits: counter("bus_commits_total", "Transactions of the log."),
             records: counter("bus_records_total", "Records written."),
             bytes: counter("bus_record_bytes_total", "Bytes of the records written."),
-            failures: counter("bus_commit_failures_total", "Journal transactions that failed."),
+            failures: counter("bus_commit_failures_total", "Transactions of the log that failed."),
             refused: counter("bus_appends_refused_total", "Appends refused because the queue was full."),
             commit_seconds: Histogram::with_opts(seconds.buckets(buckets)).expect("a valid name"),
-            queue_bytes: IntGauge::new("bus_queue_bytes", "Bytes that wait for the journal.")
+            queue_bytes: IntGauge::new("bus_queue_bytes", "Bytes that wait for the log.")
                 .expect("a valid name"),
         }
+    }
+
+    #[cfg(feature = "kafka")]
+    pub(crate) fn wrote(&self, record: &crate::Record) {
+        self.records.inc();
+        self.bytes.inc_by((record.key.len() + record.value.len()) as u64);
     }
 
     /// Adds all to a registry.

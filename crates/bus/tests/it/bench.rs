@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use ringpost_bus::{
-    Batch, Clock, Commit, Config, Embedded, Event, Keep, Log, Output, Partition, Record, StateChange,
-    Subscription, Topic, Worker,
+    Assignment, Batch, Clock, Commit, Config, Embedded, Event, Keep, Log, Output, Partition, Record,
+    StateChange, Subscription, Topic, Worker,
 };
 use tokio::task::JoinHandle;
 
@@ -24,6 +24,10 @@ pub(crate) trait Backend {
     async fn open(&mut self) -> Self::Log;
     /// Sets the wall clock.
     fn set_clock(&self, now: i64);
+    /// Whether the log itself stamps records, whatever time their sender tells.
+    fn stamps(&self) -> bool {
+        false
+    }
 }
 
 /// The embedded log. A folder that goes with it.
@@ -118,6 +122,30 @@ pub(crate) async fn until_idle(worker: &mut impl Worker) -> Vec<Event> {
         match worker.next(HASTY).await.unwrap() {
             Event::Idle(_) => return events,
             event => events.push(event),
+        }
+    }
+}
+
+/// The next so many partitions that a worker is given; groups take their time to agree.
+pub(crate) async fn until_assigned(worker: &mut impl Worker, count: usize) -> Vec<Assignment> {
+    let mut assigned = Vec::new();
+    while assigned.len() < count {
+        match worker.next(HASTY).await.unwrap() {
+            Event::Assigned(assignment) => assigned.push(assignment),
+            Event::Idle(_) | Event::AtEnd(..) => {}
+            event => panic!("unexpected {event:?}"),
+        }
+    }
+    assigned
+}
+
+/// The next partitions that a worker is told to give up.
+pub(crate) async fn until_revoked(worker: &mut impl Worker) -> Vec<Partition> {
+    loop {
+        match worker.next(HASTY).await.unwrap() {
+            Event::Revoked(partitions) => return partitions,
+            Event::Idle(_) | Event::AtEnd(..) => {}
+            event => panic!("unexpected {event:?}"),
         }
     }
 }

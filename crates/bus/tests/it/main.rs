@@ -1,4 +1,4 @@
-//! The log as its users see it: one behaviour suite for every backend, and what only the embedded one promises.
+//! The log as its users see it: one behaviour suite for every backend, and what only one of them promises.
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
@@ -6,6 +6,8 @@ mod backup;
 mod bench;
 mod crash;
 mod durable;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod model;
 mod strace;
 mod suite;

@@ -1,0 +1,224 @@
+//! What a worker needs before it may read a partition: where its group goes on, and the state that was kept with it.
+//!
+//! State is read up to the end that the partition has now, transactions that are still open included. Those are waited
+//! for: a former owner that died half-way, or was fenced, may have one, and only when it is over is it known what holds.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::Message as _;
+use rdkafka::{ClientConfig, Offset as KafkaOffset, TopicPartitionList};
+use tokio::sync::mpsc;
+use tracing::{info, warn};
+
+use crate::{Partition, StateEntry};
+
+use super::context::{Member, Quiet};
+
+/// One call of the broker.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Between tries while the broker is away.
+const AGAIN: Duration = Duration::from_millis(200);
+/// Progress is told so often.
+const TELL_EVERY: Duration = Duration::from_secs(3);
+
+/// A partition that may be read now.
+#[derive(Debug)]
+pub(super) struct Restored {
+    pub(super) partition: Partition,
+    /// By topic, in the order asked for.
+    pub(super) from: Vec<u64>,
+    pub(super) state: Vec<StateEntry>,
+}
+
+/// What is to be restored.
+pub(super) struct Restore {
+    /// For the log.
+    pub(super) group: String,
+    /// The reader whose group goes on somewhere; none = nothing is read.
+    pub(super) reader: Option<Arc<BaseConsumer<Member>>>,
+    /// As the broker knows them.
+    pub(super) topics: Vec<String>,
+    /// The topic of state, and the settings of who reads it.
+    pub(super) state: Option<(String, ClientConfig)>,
+    /// Only keys that begin so count, and are told without it.
+    pub(super) key_prefix: Vec<u8>,
+    pub(super) partitions: Vec<Partition>,
+    /// Sees what open transactions have written.
+    pub(super) probe: Arc<BaseConsumer<Quiet>>,
+    /// The worker is gone.
+    pub(super) is_cancelled: Arc<AtomicBool>,
+}
+
+/// State of one partition on its way.
+struct Reading {
+    end: u64,
+    entries: HashMap<Bytes, Bytes>,
+}
+
+impl Restore {
+    /// Tells each partition as soon as it is there. Blocks; a broker that is away is waited for.
+    pub(super) fn run(self, into: &mpsc::UnboundedSender<Restored>) {
+        let Some(from) = self.insist("ask where the group goes on", || self.starts()) else { return };
+        let Some((topic, config)) = &self.state else {
+            for (partition, from) in from {
+                // The worker is gone: nobody waits for it.
+                let _ = into.send(Restored { partition, from, state: Vec::new() });
+            }
+            return;
+        };
+        let reader = self.insist("read state", || config.create_with_context(Quiet));
+        let Some(reader) = reader else { return };
+        self.read_state(topic, &reader, from, into);
+    }
+
+    /// Where the group goes on, by partition: what it has committed, else the oldest record.
+    fn starts(&self) -> Result<HashMap<Partition, Vec<u64>>, KafkaError> {
+        let mut starts = HashMap::new();
+        let Some(reader) = &self.reader else {
+            starts.extend(self.partitions.iter().map(|partition| (*partition, Vec::new())));
+            return Ok(starts);
+        };
+        let mut asked = TopicPartitionList::new();
+        for partition in &self.partitions {
+            for topic in &self.topics {
+                asked.add_partition(topic, partition.0 as i32);
+            }
+        }
+        // Positions of transactions that are still open are waited for by librdkafka.
+        let committed = reader.committed_offsets(asked, PATIENCE)?;
+        for partition in &self.partitions {
+            let mut from = Vec::with_capacity(self.topics.len());
+            for topic in &self.topics {
+                let found = committed.find_partition(topic, partition.0 as i32);
+                from.push(match found.map(|element| element.offset()) {
+                    Some(KafkaOffset::Offset(next)) if next >= 0 => next as u64,
+                    _ => reader.fetch_watermarks(topic, partition.0 as i32, PATIENCE)?.0.max(0) as u64,
+                });
+            }
+            starts.insert(*partition, from);
+        }
+        Ok(starts)
+    }
+
+    fn read_state(
+        &self,
+        topic: &str,
+        reader: &BaseConsumer<Quiet>,
+        mut from: HashMap<Partition, Vec<u64>>,
+        into: &mpsc::UnboundedSender<Restored>,
+    ) {
+        let ends = self.insist("ask where state ends", || self.ends(topic, reader));
+        let Some(mut open) = ends else { return };
+        let (begun, mut told, mut entries) = (Instant::now(), Instant::now(), 0_u64);
+        while !self.is_cancelled.load(Ordering::Acquire) {
+            self.hand_out(topic, reader, &mut open, &mut from, into);
+            if open.is_empty() {
+                return;
+            }
+            match reader.poll(Duration::from_millis(20)) {
+                None => {}
+                Some(Ok(message)) => {
+                    entries += 1;
+                    if let Some(reading) = open.get_mut(&Partition(message.partition() as u32)) {
+                        reading.take(message.key().unwrap_or_default(), message.payload(), &self.key_prefix);
+                    }
+                }
+                Some(Err(error)) => warn!(%error, group = self.group, "state cannot be read, trying again"),
+            }
+            if told.elapsed() >= TELL_EVERY {
+                told = Instant::now();
+                let (group, partitions) = (&self.group, open.len());
+                let seconds = begun.elapsed().as_secs();
+                info!(group, partitions, entries, seconds, "state is being read");
+            }
+        }
+    }
+
+    /// Begins to read, each partition from its oldest entry.
+    fn ends(
+        &self,
+        topic: &str,
+        reader: &BaseConsumer<Quiet>,
+    ) -> Result<HashMap<Partition, Reading>, KafkaError> {
+        let (mut open, mut assigned) = (HashMap::new(), TopicPartitionList::new());
+        for partition in &self.partitions {
+            let at = partition.0 as i32;
+            let (_, end) = self.probe.fetch_watermarks(topic, at, PATIENCE)?;
+            assigned.add_partition_offset(topic, at, KafkaOffset::Beginning)?;
+            open.insert(*partition, Reading { end: end.max(0) as u64, entries: HashMap::new() });
+        }
+        reader.assign(&assigned)?;
+        Ok(open)
+    }
+
+    /// Partitions that were read to their end.
+    fn hand_out(
+        &self,
+        topic: &str,
+        reader: &BaseConsumer<Quiet>,
+        open: &mut HashMap<Partition, Reading>,
+        from: &mut HashMap<Partition, Vec<u64>>,
+        into: &mpsc::UnboundedSender<Restored>,
+    ) {
+        let Ok(positions) = reader.position() else { return };
+        let is_done = |partition: Partition, reading: &Reading| {
+            let found = positions.find_partition(topic, partition.0 as i32);
+            let next = match found.map(|element| element.offset()) {
+                Some(KafkaOffset::Offset(next)) => next.max(0) as u64,
+                _ => 0,
+            };
+            next >= reading.end
+        };
+        let done: Vec<Partition> =
+            open.iter().filter(|(at, reading)| is_done(**at, reading)).map(|(at, _)| *at).collect();
+        for partition in done {
+            let Some(reading) = open.remove(&partition) else { continue };
+            let entries = reading.entries.into_iter();
+            let mut state: Vec<_> = entries.map(|(key, value)| StateEntry { key, value }).collect();
+            state.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+            let from = from.remove(&partition).unwrap_or_default();
+            info!(group = self.group, %partition, entries = state.len(), "partition taken over");
+            let _ = into.send(Restored { partition, from, state });
+        }
+    }
+
+    /// Until it succeeds, or nobody waits for it any more.
+    fn insist<T>(&self, what: &str, call: impl Fn() -> Result<T, KafkaError>) -> Option<T> {
+        loop {
+            if self.is_cancelled.load(Ordering::Acquire) {
+                return None;
+            }
+            match call() {
+                Ok(done) => return Some(done),
+                Err(error) => {
+                    warn!(%error, group = self.group, "{what} failed, trying again");
+                    #[expect(
+                        clippy::disallowed_methods,
+                        reason = "a thread of its own, that waits for a broker"
+                    )]
+                    std::thread::sleep(AGAIN);
+                }
+            }
+        }
+    }
+}
+
+impl Reading {
+    fn take(&mut self, key: &[u8], value: Option<&[u8]>, prefix: &[u8]) {
+        let Some(key) = key.strip_prefix(prefix) else { return };
+        match value {
+            Some(value) => {
+                self.entries.insert(Bytes::copy_from_slice(key), Bytes::copy_from_slice(value));
+            }
+            None => {
+                self.entries.remove(key);
+            }
+        }
+    }
+}

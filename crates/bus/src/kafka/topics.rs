@@ -1,0 +1,258 @@
+//! The topics on the brokers: how they have to be, making them, and looking whether they are so.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::admin::{
+    AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication,
+};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaErrorCode;
+
+use crate::{Keep, OpenError, Topic};
+
+use super::context::Quiet;
+use super::settings::{KafkaConfig, OVERHEAD, what_is_wrong};
+
+/// Between two looks at what brokers know.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// What came of making a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TopicMade {
+    /// It is there now.
+    New,
+    /// It was there before, and nothing of it was changed.
+    Before,
+}
+
+/// Makes the topics that are not there yet. `replicas` = copies of each partition; none = as the brokers do by default.
+///
+/// # Errors
+/// All that the brokers refused, and why.
+pub async fn create_topics(
+    config: &KafkaConfig,
+    replicas: Option<u16>,
+) -> Result<Vec<(String, TopicMade)>, OpenError> {
+    config.check()?;
+    let failed = |error: &KafkaError| OpenError::Brokers { mistakes: vec![what_is_wrong(error)] };
+    let admin: AdminClient<Quiet> =
+        config.probe().create_with_context(Quiet).map_err(|error| failed(&error))?;
+    let wanted: Vec<Wanted> =
+        config.topics.iter().map(|topic| Wanted::new(config, topic, replicas)).collect();
+    let new: Vec<NewTopic<'_>> = wanted.iter().map(Wanted::as_new).collect();
+    let options =
+        AdminOptions::new().operation_timeout(Some(config.timeout)).request_timeout(Some(config.timeout));
+    let made = admin.create_topics(&new, &options).await.map_err(|error| failed(&error))?;
+    let (mut topics, mut mistakes) = (Vec::new(), Vec::new());
+    for one in made {
+        match one {
+            Ok(name) => topics.push((name, TopicMade::New)),
+            Err((name, RDKafkaErrorCode::TopicAlreadyExists)) => topics.push((name, TopicMade::Before)),
+            Err((name, code)) => mistakes.push(format!("topic {name} could not be made: {code}")),
+        }
+    }
+    if !mistakes.is_empty() {
+        return Err(OpenError::Brokers { mistakes });
+    }
+    until_all_know(config, wanted.into_iter().map(|topic| topic.name).collect()).await?;
+    Ok(topics)
+}
+
+/// A broker that was told to make a topic says so before all of them have heard of it.
+async fn until_all_know(config: &KafkaConfig, names: Vec<String>) -> Result<(), OpenError> {
+    let failed = |why: String| OpenError::Brokers { mistakes: vec![why] };
+    let probe: BaseConsumer<Quiet> =
+        config.probe().create_with_context(Quiet).map_err(|error| failed(what_is_wrong(&error)))?;
+    let (probe, names, timeout) = (Arc::new(probe), Arc::new(names), config.timeout);
+    let deadline = Instant::now() + timeout;
+    loop {
+        let (asked, of) = (Arc::clone(&probe), Arc::clone(&names));
+        let counted = tokio::task::spawn_blocking(move || count(&asked, &of, timeout)).await;
+        let counted = counted.map_err(|error| failed(error.to_string()))?;
+        let counted = counted.map_err(|error| failed(error.to_string()))?;
+        let Some(why) = counted.into_iter().find_map(Result::err) else { return Ok(()) };
+        if Instant::now() >= deadline {
+            return Err(failed(why));
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+/// The commands that an administrator makes the same topics with.
+pub fn print_topics(config: &KafkaConfig, replicas: Option<u16>) -> String {
+    let wanted = config.topics.iter().map(|topic| Wanted::new(config, topic, replicas));
+    wanted
+        .map(|wanted| format!("kafka-topics.sh --bootstrap-server {} {wanted}\n", config.bootstrap))
+        .collect()
+}
+
+/// A topic as it has to be.
+struct Wanted {
+    name: String,
+    partitions: u32,
+    replicas: Option<u16>,
+    settings: Vec<(&'static str, String)>,
+}
+
+impl Wanted {
+    fn new(config: &KafkaConfig, topic: &Topic, replicas: Option<u16>) -> Self {
+        let mut settings = vec![
+            // A leg is as old as its place in the log: the clock of a switch moves no other call, and no retention.
+            ("message.timestamp.type", "LogAppendTime".to_owned()),
+            ("max.message.bytes", (config.record_bytes + OVERHEAD).to_string()),
+        ];
+        match topic.keep {
+            Keep::For(keep) => {
+                settings.push(("cleanup.policy", "delete".to_owned()));
+                settings.push(("retention.ms", millis(keep)));
+            }
+            Keep::Latest => {
+                settings.push(("cleanup.policy", "compact".to_owned()));
+                // Small segments, cleaned early: what is cleaned is not read when a partition is taken over.
+                settings.push(("segment.bytes", (64 << 20).to_string()));
+                settings.push(("min.cleanable.dirty.ratio", "0.2".to_owned()));
+            }
+        }
+        if replicas.is_some_and(|replicas| replicas >= 3) {
+            // One broker may be away, and what is acknowledged is still on two.
+            settings.push(("min.insync.replicas", "2".to_owned()));
+        }
+        let name = format!("{}{}", config.prefix, topic.name);
+        Self { name, partitions: topic.partitions, replicas, settings }
+    }
+
+    fn as_new(&self) -> NewTopic<'_> {
+        let replicas = TopicReplication::Fixed(self.replicas.map_or(-1, i32::from));
+        let new = NewTopic::new(&self.name, self.partitions as i32, replicas);
+        self.settings.iter().fold(new, |new, (key, value)| new.set(key, value))
+    }
+}
+
+impl fmt::Display for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "--create --if-not-exists --topic {} --partitions {}", self.name, self.partitions)?;
+        if let Some(replicas) = self.replicas {
+            write!(f, " --replication-factor {replicas}")?;
+        }
+        self.settings.iter().try_for_each(|(key, value)| write!(f, " --config {key}={value}"))
+    }
+}
+
+fn millis(keep: Duration) -> String {
+    i64::try_from(keep.as_millis()).unwrap_or(-1).to_string()
+}
+
+/// Looks whether all topics are there, and as they have to be. Tells how many partitions each has, by name as configured.
+///
+/// # Errors
+/// All that is wrong.
+pub(super) async fn check(
+    config: &KafkaConfig,
+    probe: Arc<BaseConsumer<Quiet>>,
+) -> Result<HashMap<String, u32>, OpenError> {
+    let failed = |mistakes| OpenError::Brokers { mistakes };
+    let timeout = config.timeout;
+    let names: Vec<String> =
+        config.topics.iter().map(|topic| format!("{}{}", config.prefix, topic.name)).collect();
+    let asked = names.clone();
+    let counted = tokio::task::spawn_blocking(move || count(&probe, &asked, timeout)).await;
+    let counted = counted.map_err(|error| failed(vec![error.to_string()]))?;
+    let counted = counted.map_err(|error| {
+        let why = format!("no broker of {} answers within {timeout:?}: {error}", config.bootstrap);
+        failed(vec![why])
+    })?;
+    let (mut partitions, mut mistakes) = (HashMap::new(), Vec::new());
+    for (topic, count) in config.topics.iter().zip(&counted) {
+        match count {
+            Ok(count) => drop(partitions.insert(topic.name.clone(), *count)),
+            Err(why) => mistakes.push(why.clone()),
+        }
+    }
+    if !mistakes.is_empty() {
+        mistakes.push("make them with `ringpost topics create`".to_owned());
+        return Err(failed(mistakes));
+    }
+    let settings = describe(config, &names).await.map_err(|error| failed(vec![error]))?;
+    for (topic, name) in config.topics.iter().zip(&names) {
+        let found = settings.iter().find(|resource| {
+            matches!(&resource.specifier, rdkafka::admin::OwnedResourceSpecifier::Topic(of) if of == name)
+        });
+        if let Some(found) = found {
+            mistakes.extend(what_is_off(config, topic, name, found));
+        }
+    }
+    if mistakes.is_empty() { Ok(partitions) } else { Err(failed(mistakes)) }
+}
+
+fn count(
+    probe: &BaseConsumer<Quiet>,
+    names: &[String],
+    timeout: Duration,
+) -> Result<Vec<Result<u32, String>>, KafkaError> {
+    // One after the other: asked for all, a broker tells everybody's topics.
+    let mut counted = Vec::new();
+    for name in names {
+        let metadata = probe.fetch_metadata(Some(name), timeout)?;
+        let found = metadata.topics().iter().find(|topic| topic.name() == name);
+        let partitions =
+            found.filter(|topic| topic.error().is_none()).map_or(0, |topic| topic.partitions().len());
+        let why = found.and_then(|topic| topic.error()).map(|code| RDKafkaErrorCode::from(code).to_string());
+        counted.push(match partitions {
+            0 => Err(format!("topic {name}: {}", why.unwrap_or_else(|| "it is not there".to_owned()))),
+            count => Ok(count as u32),
+        });
+    }
+    Ok(counted)
+}
+
+async fn describe(config: &KafkaConfig, names: &[String]) -> Result<Vec<ConfigResource>, String> {
+    let admin: AdminClient<Quiet> =
+        config.probe().create_with_context(Quiet).map_err(|error| what_is_wrong(&error))?;
+    let asked: Vec<_> = names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
+    let options = AdminOptions::new().request_timeout(Some(config.timeout));
+    let told = admin.describe_configs(&asked, &options).await;
+    let told = told.map_err(|error| format!("the settings of topics are not told: {error}"))?;
+    let unreadable = |code: RDKafkaErrorCode| {
+        format!(
+            "the settings of topics are not told: {code}; this client needs the right DESCRIBE_CONFIGS on them"
+        )
+    };
+    told.into_iter().map(|one| one.map_err(unreadable)).collect()
+}
+
+fn what_is_off(config: &KafkaConfig, topic: &Topic, name: &str, found: &ConfigResource) -> Vec<String> {
+    let value = |key: &str| found.get(key).and_then(|entry| entry.value.clone()).unwrap_or_default();
+    let alter = |key: &str, to: &str| {
+        format!(
+            "kafka-configs.sh --bootstrap-server {} --alter --topic {name} --add-config {key}={to}",
+            config.bootstrap
+        )
+    };
+    let mut mistakes = Vec::new();
+    let stamped = value("message.timestamp.type");
+    if stamped != "LogAppendTime" {
+        let fix = alter("message.timestamp.type", "LogAppendTime");
+        mistakes.push(format!(
+            "topic {name} has message.timestamp.type={stamped}: with it a switch's clock would end calls; {fix}"
+        ));
+    }
+    let policy = value("cleanup.policy");
+    let wanted = if topic.keep == Keep::Latest { "compact" } else { "delete" };
+    if policy != wanted {
+        let fix = alter("cleanup.policy", wanted);
+        mistakes.push(format!("topic {name} has cleanup.policy={policy}, which loses what is needed; {fix}"));
+    }
+    let most = value("max.message.bytes").parse().unwrap_or(usize::MAX);
+    let needed = config.record_bytes + OVERHEAD / 2;
+    if most < needed {
+        let fix = alter("max.message.bytes", &(config.record_bytes + OVERHEAD).to_string());
+        mistakes.push(format!(
+            "topic {name} has max.message.bytes={most}, records may take {needed} with what is around them; {fix}"
+        ));
+    }
+    mistakes
+}
