@@ -26,7 +26,8 @@ kafka-setup: ## Apache Kafka for `make test-kafka` and to try it out (scripts/ka
 	@scripts/kafka get
 
 test-kafka: setup kafka-setup ## what is promised on Kafka, against a real broker in a temporary folder
-	scripts/kafka run $(CARGO) test --locked -p ringpost-bus --test it -- kafka
+	$(CARGO) build --locked -p ringpost
+	scripts/kafka run $(CARGO) test --locked -p ringpost-bus -p ringpost-tests --test it -- kafka
 
 verify: setup ## formatting, lints, documentation, built files
 	$(CARGO) fmt --all --check
@@ -52,3 +53,6 @@ fuzz: setup ## hostile input, SECONDS_EACH=15 for each target
 bench: build ## figures of the crates and of the whole (docs/performance.md)
 	$(CARGO) bench --locked -p ringpost-session -p ringpost-trigger -p ringpost-enrich -p ringpost-deliver -p ringpost-store -p ringpost-bus
 	$(CARGO) bench --locked -p ringpost --bench pipeline
+
+bench-kafka: setup kafka-setup ## the worker on Kafka beside a bare rdkafka loop (docs/performance.md)
+	scripts/kafka run $(CARGO) bench --locked -p ringpost-bus --bench kafka

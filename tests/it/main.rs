@@ -13,6 +13,7 @@ mod edges;
 mod folder;
 mod full;
 mod hostile;
+mod kafka;
 mod limits;
 mod max_live;
 mod mistakes;

@@ -20,6 +20,7 @@ pub(crate) use spinner::spinner;
 use crate::commands::{
     aggregate, apply, backup, calls, check_config, compare, completions, dead_letters, doctor, enrich,
     explain, import, log_level, mail_test, place, rate, restore, send, serve, simulate, sink, status, tables,
+    topics,
 };
 
 /// Raw call legs in, one true record per call, webhooks out
@@ -72,6 +73,8 @@ enum Command {
     Import(import::Import),
     /// List the tables that were imported, or remove one
     Tables(tables::Tables),
+    /// Make the topics of a log on Kafka, or print the commands that make them
+    Topics(topics::Topics),
     /// Have calls of the past enriched again, from the tables as they are now
     Enrich(enrich::Enrich),
     /// Say what a call costs by a tariff, and how that comes about
@@ -113,6 +116,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, io: &mut Io<'_>) -> u8
         Command::Place(args) => place::run(args, io),
         Command::Import(args) => import::run(args, io),
         Command::Tables(args) => tables::run(args, io),
+        Command::Topics(args) => topics::run(args, io),
         Command::Enrich(args) => enrich::run(args, io),
         Command::Rate(args) => rate::run(args, io),
         Command::Completions(args) => completions::run(args, io),

@@ -26,3 +26,4 @@ pub mod simulate;
 pub mod sink;
 pub mod status;
 pub mod tables;
+pub mod topics;

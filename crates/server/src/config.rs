@@ -6,6 +6,7 @@
 
 mod document;
 mod environment;
+mod kafka;
 mod load;
 mod mail;
 mod mistake;
@@ -20,6 +21,7 @@ mod tests;
 
 pub use document::Place;
 pub(crate) use document::Positions;
+pub use kafka::{Backend, Kafka};
 pub use load::{DEFAULT_TOML, Flags, LoadError, Loaded, Source, load, parse};
 pub use mail::{Mail, MailPassword, SmtpServer, Starttls};
 pub use mistake::Mistake;

@@ -17,14 +17,16 @@ use ringpost_model::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-use crate::config::Config;
+use crate::config::{Backend, Config};
 
 /// Between two looks at the files. Legs look by themselves.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// When a sender should try again: a person has to do something first.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
 /// The files that hold everything.
-const FILES: [&str; 2] = ["journal.db", "store.db"];
+const FILES: [&str; 2] = [JOURNAL, "store.db"];
+/// The log, where it is embedded.
+const JOURNAL: &str = "journal.db";
 
 /// Looks for files that ought to be there, before any is made.
 ///
@@ -106,17 +108,18 @@ struct File {
 }
 
 impl Files {
-    /// As they are now.
+    /// As they are now. With the log on brokers there is no journal.
     ///
     /// # Errors
     /// One is missing already.
-    pub(crate) fn of(folder: &Path) -> std::io::Result<Self> {
+    pub(crate) fn of(folder: &Path, backend: Backend) -> std::io::Result<Self> {
         let file = |name| {
             let path = folder.join(name);
             let log = folder.join(format!("{name}-wal"));
             Ok(File { identity: identity(&path)?, path, log })
         };
-        Ok(Self(FILES.into_iter().map(file).collect::<std::io::Result<_>>()?))
+        let names = FILES.into_iter().filter(|name| backend == Backend::Embedded || *name != JOURNAL);
+        Ok(Self(names.map(file).collect::<std::io::Result<_>>()?))
     }
 
     /// One that is not where it was.

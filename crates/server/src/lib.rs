@@ -8,6 +8,7 @@ pub mod commands;
 pub mod config;
 mod data_folder;
 mod limits;
+mod log;
 mod metrics;
 mod open_store;
 pub mod pipeline;

@@ -28,7 +28,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::Context;
-use ringpost_bus::{Clock as BusClock, Config as BusConfig, Embedded, Log, Subscription};
+use ringpost_bus::{Journal, Log, Subscription};
 use ringpost_deliver::{Client, ClientConfig, LaneConfig, Lanes, SystemLookup, roots_from_pem};
 use ringpost_store::{SessionFilter, Store};
 use tokio::net::TcpListener;
@@ -36,9 +36,10 @@ use tracing::info;
 
 use crate::admin::{self, AdminState, Board, Readiness};
 use crate::clock;
-use crate::config::{Config, Delivery};
+use crate::config::{Backend, Config, Delivery};
 use crate::data_folder::{self, Files, Guarded};
 use crate::limits;
+use crate::log::{self, ServedLog};
 use crate::metrics::Metrics;
 use crate::open_store::open_store;
 use crate::topics;
@@ -93,7 +94,8 @@ impl Server {
         data_folder::check_logs(&config.data.dir)?;
         let store = open_store(&config).await?;
         let (log, journal) = open_log(&config, &store).await?;
-        let files = Files::of(&config.data.dir).context("look at the files of the data folder")?;
+        let files = Files::of(&config.data.dir, config.bus.backend)
+            .context("look at the files of the data folder")?;
         // Empty until now.
         let _ = readiness.files.set(files.clone());
         metrics.adopt(log.metrics(), store.metrics()).context("register metrics")?;
@@ -108,11 +110,13 @@ impl Server {
         let (intake, admin) = (intake_listener.local_addr()?, admin_listener.local_addr()?);
 
         let mut parts = Parts::new(config.shutdown.grace, Arc::clone(&readiness));
-        // It ends with the last handle of the log: when all that could still write have ended.
-        parts.spawn_last("journal", |_| async {
-            journal.run().await;
-            Ok(())
-        });
+        if let Some(journal) = journal {
+            // It ends with the last handle of the log: when all that could still write have ended.
+            parts.spawn_last("journal", |_| async {
+                journal.run().await;
+                Ok(())
+            });
+        }
         let board = Arc::new(Board::default());
         let (shown, ready) = (Arc::clone(&metrics), Arc::clone(&readiness));
         let again = Some(again(&store, &log));
@@ -158,6 +162,11 @@ impl Server {
             dead_letters: dead_letters.clone(),
             metrics: Arc::clone(&metrics),
             readiness: Arc::clone(&readiness),
+            interval: match config.bus.backend {
+                // A sync of the disk is shared by what is there; nobody waits for more to come.
+                Backend::Embedded => Duration::ZERO,
+                Backend::Kafka => config.bus.kafka.commit_interval,
+            },
         };
         let intake_of_log = LogIntake {
             log: log.clone(),
@@ -229,7 +238,7 @@ impl Server {
     }
 }
 
-fn again(store: &Store, log: &Embedded) -> admin::enrich::Again {
+fn again(store: &Store, log: &ServedLog) -> admin::enrich::Again {
     let log = log.clone();
     let append = move |records| {
         let log = log.clone();
@@ -242,13 +251,12 @@ fn again(store: &Store, log: &Embedded) -> admin::enrich::Again {
     admin::enrich::Again { store: store.clone(), append: Arc::new(append), clock: clock::wall() }
 }
 
-async fn open_log(config: &Config, store: &Store) -> anyhow::Result<(Embedded, ringpost_bus::Journal)> {
-    let has_calls = !store.sessions(&SessionFilter::default(), 1).await?.is_empty();
-    data_folder::check_journal(config, has_calls)?;
-    let clock: BusClock = Arc::new(|| clock::now().micros());
-    let mut settings = BusConfig::new(config.data.dir.clone(), topics::all(config), clock);
-    settings.batch_records = config.bus.batch;
-    Ok(Embedded::open(settings).await?)
+async fn open_log(config: &Config, store: &Store) -> anyhow::Result<(ServedLog, Option<Journal>)> {
+    if config.bus.backend == Backend::Embedded {
+        let has_calls = !store.sessions(&SessionFilter::default(), 1).await?.is_empty();
+        data_folder::check_journal(config, has_calls)?;
+    }
+    log::open(config).await
 }
 
 fn subscription(group: &str, topic: &str, state: Option<&str>) -> Subscription {

@@ -107,6 +107,7 @@ impl Process {
             dead_letters: dead_letters.clone(),
             metrics: Arc::clone(&metrics),
             readiness,
+            interval: std::time::Duration::ZERO,
         };
         let intake = LogIntake {
             log,

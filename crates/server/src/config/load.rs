@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::document::{self, Entry, Given, Place};
 use super::environment;
+use super::kafka;
 use super::mail;
 use super::mistake::{Mistake, Wrong};
 use super::reader::{Reader, Settled};
@@ -172,6 +173,7 @@ fn sessions(reader: &mut Reader, config: &mut Config) {
 
 fn bus(reader: &mut Reader, config: &mut Config) {
     let bus = &mut config.bus;
+    kafka::resolve(reader, &mut bus.backend, &mut bus.kafka);
     reader.set_within("bus.partitions", &mut bus.partitions, 1..=1024);
     reader.set_within("bus.batch", &mut bus.batch, 1..=100_000);
     let retention = &mut bus.retention;

@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 use super::document::{Entry, Given, Place};
 use super::environment::variable;
 use super::mistake::{Mistake, Wrong};
-use super::setting::{Setting, elements};
+use super::setting::{Setting, elements, shown};
 use super::similar::nearest;
 
 /// A key as it came out: for `check-config`.
@@ -108,6 +108,32 @@ impl Reader {
         }
     }
 
+    /// Sets what is written below a section, whatever its keys are. What may be secret is shown nowhere.
+    pub(crate) fn set_map(
+        &mut self,
+        section: &str,
+        into: &mut BTreeMap<String, String>,
+        check: impl Fn(&str, &str) -> Result<(), Wrong>,
+    ) {
+        let below = format!("{section}.");
+        // Nothing is written below it.
+        self.entries.remove(section);
+        let keys: Vec<String> = self.entries.keys().filter(|key| key.starts_with(&below)).cloned().collect();
+        for key in keys {
+            let Some(entry) = self.entries.remove(&key) else { continue };
+            let name = key[below.len()..].to_owned();
+            let value = plain(&entry.value).and_then(|value| check(&name, &value).map(|()| value));
+            match value {
+                Ok(value) => {
+                    let shown = if is_secret(&name) { "\"…\"".to_owned() } else { value.show() };
+                    self.settled.push(Settled { key, value: shown, place: entry.place });
+                    into.insert(name, value);
+                }
+                Err(wrong) => self.wrong(&key, entry.place, wrong),
+            }
+        }
+    }
+
     /// The sections of this name, by where they begin: `[[source.file]]`, each once.
     pub(crate) fn sections(&mut self, name: &str) -> Vec<Place> {
         let mut places = Vec::new();
@@ -184,6 +210,22 @@ impl Reader {
             instead: wrong.instead,
         });
     }
+}
+
+/// A value of any plain type, as text.
+fn plain(given: &Given) -> Result<String, Wrong> {
+    match given {
+        Given::Text(text) | Given::Bare(text) | Given::Integer(text) | Given::Float(text) => Ok(text.clone()),
+        Given::Bool(flag) => Ok(flag.to_string()),
+        other => Err(Wrong::new(
+            format!("{} is no single value", shown(other)),
+            "write a text, a number, true or false",
+        )),
+    }
+}
+
+fn is_secret(name: &str) -> bool {
+    ["password", "secret", "pem", "oauthbearer.config", "token"].iter().any(|word| name.contains(word))
 }
 
 /// As a person goes through it: the file from top to bottom, then the rest by key.

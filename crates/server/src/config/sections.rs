@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::kafka::{Backend, Kafka};
 use super::mail::Mail;
 use super::setting::ByteSize;
 use super::source::Sources;
@@ -172,6 +173,10 @@ impl Default for Sessions {
 /// The log between the stages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bus {
+    /// Where the log is.
+    pub backend: Backend,
+    /// `[bus.kafka]`
+    pub kafka: Kafka,
     /// Partitions of each topic; fixed once the data folder is made.
     pub partitions: u32,
     /// Records of one transaction.
@@ -182,7 +187,13 @@ pub struct Bus {
 
 impl Default for Bus {
     fn default() -> Self {
-        Self { partitions: 8, batch: 1_000, retention: Retention::default() }
+        Self {
+            backend: Backend::default(),
+            kafka: Kafka::default(),
+            partitions: 8,
+            batch: 1_000,
+            retention: Retention::default(),
+        }
     }
 }
 

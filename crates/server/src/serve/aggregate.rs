@@ -13,6 +13,7 @@ use ringpost_bus::{Commit, Event, Worker};
 use ringpost_session::{Config, Settings};
 use ringpost_store::{Ledger, Store};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -25,6 +26,8 @@ use crate::serve::tables::TableReader;
 
 /// Records of one commit, beyond which no further batch is added to it: what is read first waits for the last.
 const GATHERED: usize = 2_000;
+/// The same, where a commit is a transaction on brokers: it costs them the same however much is in it.
+const GATHERED_LONG: usize = 50_000;
 /// Bytes of their records: the same bound where these are large.
 const GATHERED_BYTES: usize = 8 << 20;
 /// Wait after a disk error before the same commit is tried again.
@@ -48,6 +51,8 @@ pub struct Aggregate<W, S = Store> {
     pub metrics: Arc<Metrics>,
     /// Set once partitions are assigned and restored.
     pub readiness: Arc<Readiness>,
+    /// What is read for so long is made durable together; zero = what is there already.
+    pub interval: Duration,
 }
 
 impl<W: Worker, S: Ledger> Aggregate<W, S> {
@@ -56,8 +61,7 @@ impl<W: Worker, S: Ledger> Aggregate<W, S> {
     /// # Errors
     /// The log cannot be used any more; the process should end and be started again.
     pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
-        let settings = self.settings.borrow_and_update().clone();
-        let mut core = Core::new(self.config.clone(), settings, self.tables.clone());
+        let mut core = self.core();
         loop {
             if core.is_full() {
                 // Too much waits for tables: nothing more is read until some are there.
@@ -69,7 +73,9 @@ impl<W: Worker, S: Ledger> Aggregate<W, S> {
                 }
                 let mut effects = Effects::default();
                 core.release(&mut effects)?;
-                self.commit(effects.commit).await?;
+                if !self.commit(effects.commit).await? {
+                    core = self.core();
+                }
                 core.count(&self.metrics);
                 continue;
             }
@@ -93,40 +99,76 @@ impl<W: Worker, S: Ledger> Aggregate<W, S> {
             };
             let Effects { commit, dead_letters } = self.gather(&mut core, event).await?;
             self.dead_letters.keep(&dead_letters).await;
-            self.commit(commit).await?;
+            if !self.commit(commit).await? {
+                core = self.core();
+            }
             core.count(&self.metrics);
             self.readiness.aggregate.store(core.is_assigned(), Ordering::Release);
         }
     }
 
-    /// Handles an event, and what can be read without waiting: all partitions share a commit, and so a sync of the
-    /// disk.
+    /// One that knows of nothing yet.
+    fn core(&mut self) -> Core {
+        let settings = self.settings.borrow_and_update().clone();
+        Core::new(self.config.clone(), settings, self.tables.clone())
+    }
+
+    /// Handles an event, and what can be read without waiting, or within the interval: all partitions share a commit, and
+    /// so a sync of the disk or a transaction.
     async fn gather(&mut self, core: &mut Core, first: Event) -> anyhow::Result<Effects> {
         let mut effects = Effects::default();
         let (mut event, mut records, mut bytes) = (first, 0, 0);
+        let until = Instant::now() + self.interval;
         loop {
             // There is nothing more to read; or what is to be given up has to be committed before the next look.
-            let is_last = matches!(event, Event::Idle(_) | Event::Revoked(_));
+            let is_last = match &event {
+                Event::Idle(_) => self.interval.is_zero() || effects.commit.is_empty(),
+                Event::Revoked(_) => true,
+                _ => false,
+            };
             if let Event::Records(batch) = &event {
                 records += batch.messages.len();
                 bytes += batch.messages.iter().map(|message| message.value.len()).sum::<usize>();
             }
             core.handle_event(event, (self.clock)(), &mut effects)?;
-            if is_last || records >= GATHERED || bytes >= GATHERED_BYTES {
+            let is_full = bytes >= GATHERED_BYTES || records >= self.most();
+            if is_last || is_full {
                 break;
             }
             // An error comes again at the next look, when what is here is safe.
-            let Ok(next) = self.worker.next(Duration::ZERO).await else { break };
+            let Some(Ok(next)) = self.next_of_gathering(core, until).await else { break };
             event = next;
         }
         core.release(&mut effects)?;
         Ok(effects)
     }
 
-    async fn commit(&mut self, commit: Commit) -> anyhow::Result<()> {
+    /// What is there to be handled with the rest; none = it is time to commit.
+    async fn next_of_gathering(
+        &mut self,
+        core: &Core,
+        until: Instant,
+    ) -> Option<Result<Event, ringpost_bus::Error>> {
+        if self.interval.is_zero() {
+            return Some(self.worker.next(Duration::ZERO).await);
+        }
+        let patience = core.patience((self.clock)());
+        tokio::time::timeout_at(until, self.worker.next(patience)).await.ok()
+    }
+
+    fn most(&self) -> usize {
+        if self.interval.is_zero() { GATHERED } else { GATHERED_LONG }
+    }
+
+    /// Makes it durable. False = the partitions were given to others: nothing that was worked out counts.
+    async fn commit(&mut self, commit: Commit) -> anyhow::Result<bool> {
         loop {
             match self.worker.commit(commit.clone()).await {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(true),
+                Err(error) if error.wants_new_worker() => {
+                    warn!(%error, "what was worked out is dropped, its legs are read again");
+                    return Ok(false);
+                }
                 Err(error) if error.is_temporary() => {
                     warn!(%error, "commit of records failed, trying again");
                     tokio::time::sleep(AFTER_ERROR).await;

@@ -354,6 +354,13 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
                 state.commit_at = Some(Instant::now() + AFTER_ERROR);
                 Ok(())
             }
+            Err(error) if error.wants_new_worker() => {
+                // Deliveries are durable by themselves: whoever reads the records again finds them settled or owed.
+                warn!(%error, "the partitions were given to others");
+                state.partitions.clear();
+                state.fresh.clear();
+                Ok(())
+            }
             Err(error) => Err(error).context("commit positions"),
         }
     }

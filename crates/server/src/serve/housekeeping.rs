@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringpost_bus::Embedded;
 use ringpost_deliver::Lanes;
 use ringpost_store::{Keep, Store};
 use tokio::time::Instant;
@@ -14,6 +13,7 @@ use crate::admin::Board;
 use crate::admin::status::Collector;
 use crate::clock;
 use crate::config::Config;
+use crate::log::ServedLog;
 use crate::metrics::Metrics;
 use crate::serve::sources::SourceStates;
 
@@ -24,7 +24,7 @@ const DROP_EVERY: Duration = Duration::from_secs(3_600);
 
 /// What it looks after.
 pub(super) struct Housekeeping {
-    pub(super) log: Embedded,
+    pub(super) log: ServedLog,
     pub(super) store: Store,
     pub(super) lanes: Lanes,
     pub(super) metrics: Arc<Metrics>,

@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
-use ringpost_bus::Embedded;
 use ringpost_deliver::{Stats as LaneStats, shown_text};
 use ringpost_model::{Breaker, Timestamp};
 use ringpost_store::{LaneRow, Stats, Store};
 
 use super::minute::{Counters, Minute};
 use super::{FORMAT, Lane, Lanes, LastMinute, Owed, OwedBy, Queue, Sessions, Stage, Status};
+use crate::log::ServedLog;
 use crate::metrics::Metrics;
 
 /// Lanes listed: a page of them; the others are counted.
@@ -19,7 +19,7 @@ const TRIGGERS: usize = 5;
 
 /// What it looks at.
 pub(crate) struct Collector {
-    log: Embedded,
+    log: ServedLog,
     store: Store,
     metrics: Arc<Metrics>,
     started: Timestamp,
@@ -28,7 +28,7 @@ pub(crate) struct Collector {
 
 impl Collector {
     /// Since `started` the process runs.
-    pub(crate) fn new(log: Embedded, store: Store, metrics: Arc<Metrics>, started: Timestamp) -> Self {
+    pub(crate) fn new(log: ServedLog, store: Store, metrics: Arc<Metrics>, started: Timestamp) -> Self {
         Self { log, store, metrics, started, minute: Minute::default() }
     }
 

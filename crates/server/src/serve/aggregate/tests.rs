@@ -58,6 +58,7 @@ async fn start(folder: &Path, group: &str) -> Running {
         dead_letters: DeadLetters::new(store.clone(), Arc::clone(&metrics)),
         metrics: Arc::clone(&metrics),
         readiness: Arc::new(Readiness::default()),
+        interval: std::time::Duration::ZERO,
     };
     let stop = CancellationToken::new();
     let task = tokio::spawn(aggregate.run(stop.clone()));
