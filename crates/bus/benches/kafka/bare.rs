@@ -55,7 +55,7 @@ pub(crate) fn run(bootstrap: &str, prefix: &str, group: &str, interval: Duration
             }
             positions.insert(message.partition(), message.offset() + 1);
             (read, gathered) = (read + 1, gathered + 1);
-            if gathered >= MOST || read >= LEGS {
+            if gathered >= MOST || read >= LEGS || Instant::now() >= until {
                 break;
             }
             match consumer.poll(until.saturating_duration_since(Instant::now())) {

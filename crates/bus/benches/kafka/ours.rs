@@ -26,7 +26,7 @@ pub(crate) async fn run(filled: &Filled, interval: Duration) -> usize {
             gathered += batch.messages.len();
             handle(&batch, read, &mut output, &mut commit);
             read += batch.messages.len();
-            if gathered >= MOST || read >= LEGS {
+            if gathered >= MOST || read >= LEGS || Instant::now() >= until {
                 break;
             }
             match timeout_at(until, worker.next(PATIENCE)).await {

@@ -24,6 +24,8 @@ use super::context::{Member, Quiet};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Between tries while the broker is away.
 const AGAIN: Duration = Duration::from_millis(200);
+/// Entries between two looks at how far reading has come, where there is always one more.
+const LOOK_EVERY: u64 = 1_000;
 /// Progress is told so often.
 const TELL_EVERY: Duration = Duration::from_secs(3);
 
@@ -116,13 +118,18 @@ impl Restore {
         let ends = self.insist("ask where state ends", || self.ends(topic, reader));
         let Some(mut open) = ends else { return };
         let (begun, mut told, mut entries) = (Instant::now(), Instant::now(), 0_u64);
+        let mut looked_at = None;
         while !self.is_cancelled.load(Ordering::Acquire) {
-            self.hand_out(topic, reader, &mut open, &mut from, into);
-            if open.is_empty() {
-                return;
+            // A look asks librdkafka's main thread, which is too much for each entry.
+            if looked_at.is_none_or(|before| entries >= before + LOOK_EVERY) {
+                looked_at = Some(entries);
+                self.hand_out(topic, reader, &mut open, &mut from, into);
+                if open.is_empty() {
+                    return;
+                }
             }
-            match reader.poll(Duration::from_millis(20)) {
-                None => {}
+            match reader.poll(Duration::from_millis(10)) {
+                None => looked_at = None,
                 Some(Ok(message)) => {
                     entries += 1;
                     if let Some(reading) = open.get_mut(&Partition(message.partition() as u32)) {

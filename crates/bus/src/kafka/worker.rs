@@ -60,6 +60,8 @@ pub struct KafkaWorker {
     asking: Option<Asking>,
     /// Not before then are the ends asked for again.
     ask_from: Instant,
+    /// When they were asked for.
+    asked: Option<Instant>,
     /// When the last `Idle` or `AtEnd` was told; the clock's microseconds.
     idled: i64,
     /// Records were handed out since: an `AtEnd` never keeps them back.
@@ -116,6 +118,7 @@ impl KafkaWorker {
             ready: VecDeque::new(),
             asking: None,
             ask_from: Instant::now(),
+            asked: None,
             idled: 0,
             has_read: false,
             committing: false,

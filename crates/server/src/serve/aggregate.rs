@@ -152,6 +152,10 @@ impl<W: Worker, S: Ledger> Aggregate<W, S> {
         if self.interval.is_zero() {
             return Some(self.worker.next(Duration::ZERO).await);
         }
+        // Where there is always more at hand, no time-out would ever end it.
+        if Instant::now() >= until {
+            return None;
+        }
         let patience = core.patience((self.clock)());
         tokio::time::timeout_at(until, self.worker.next(patience)).await.ok()
     }

@@ -16,6 +16,8 @@ use super::KafkaWorker;
 
 /// Between two questions, where the answer was that there is more.
 const ASK_AGAIN: Duration = Duration::from_millis(2);
+/// Between two questions while records keep coming in: only what is quiet beside them waits for the answer.
+const ASK_BUSY: Duration = Duration::from_millis(20);
 /// The same, where there was no answer.
 const AFTER_ERROR: Duration = Duration::from_millis(500);
 
@@ -61,7 +63,10 @@ impl KafkaWorker {
             let is_idle = waited && self.restoring.is_empty();
             return is_idle.then(|| self.told(now, Event::Idle(now)));
         };
-        if Instant::now() >= self.ask_from {
+        let busy = patience.max(ASK_BUSY);
+        let may_ask = waited || self.asked.is_none_or(|asked| asked.elapsed() >= busy);
+        if may_ask && Instant::now() >= self.ask_from {
+            self.asked = Some(Instant::now());
             let places = self.places();
             let task = tokio::task::spawn_blocking(move || ends::ask(&reader, &places));
             self.asking = Some(Asking { now, task, answer: None });
