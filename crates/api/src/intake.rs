@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use ringpost_ingest::{Reason, Reject, Source, decode};
-use ringpost_model::{Dialect, LegRecord, PbxKey, Timestamp};
+use ringpost_model::{Dialect, LegRecord, PbxKey, SwitchNotice, TenantKey, Timestamp};
 
 use crate::access::{Access, Grant, Standing};
 
@@ -29,6 +29,8 @@ pub struct Delivered {
     pub read: u64,
     /// To be joined into sessions.
     pub records: Vec<LegRecord>,
+    /// What the switch tells beside calls.
+    pub notices: Vec<SwitchNotice>,
     /// To be kept for a person to look at.
     pub dead_letters: Vec<DeadLetter>,
 }
@@ -112,6 +114,10 @@ pub(crate) fn judge(
         let position = format!("leg {}", record.leg);
         judge.record(record, || position, &mut delivered);
     }
+    for notice in decoded.notices {
+        let position = format!("notice {}", notice.name);
+        judge.notice(notice, || position, &mut delivered);
+    }
     delivered
 }
 
@@ -142,7 +148,9 @@ impl Judge<'_> {
     /// Adds a record to what is delivered: to the records, or with the reason to the dead letters. There it is kept in
     /// format 1, whatever it was written in: so it can be replayed.
     pub fn record(&self, record: LegRecord, position: impl FnOnce() -> String, delivered: &mut Delivered) {
-        let Some(refusal) = self.refusal(&record) else { return delivered.records.push(record) };
+        let Some(refusal) = self.refusal("leg", &record.pbx, &record.tenant) else {
+            return delivered.records.push(record);
+        };
         delivered.dead_letters.push(DeadLetter {
             dialect: Dialect::Native,
             pbx: self.grant.pbx.clone(),
@@ -153,21 +161,35 @@ impl Judge<'_> {
         });
     }
 
-    fn refusal(&self, record: &LegRecord) -> Option<Refusal> {
+    /// Adds a notice likewise. In the dead letters it is kept as the switch would tell it, without its secrets.
+    pub fn notice(&self, notice: SwitchNotice, position: impl FnOnce() -> String, delivered: &mut Delivered) {
+        let Some(refusal) = self.refusal("notice", &notice.pbx, &notice.tenant) else {
+            return delivered.notices.push(notice);
+        };
+        delivered.dead_letters.push(DeadLetter {
+            dialect: self.grant.dialect,
+            pbx: self.grant.pbx.clone(),
+            input: self.input.to_owned(),
+            position: position(),
+            bytes: serde_json::to_vec(&notice.data).expect("JSON was read from JSON"),
+            refusal,
+        });
+    }
+
+    fn refusal(&self, what: &str, pbx: &PbxKey, tenant: &TenantKey) -> Option<Refusal> {
         let grant = self.grant;
-        if record.pbx != grant.pbx {
-            let why = format!("the leg is of pbx {}, what it came by is of {}", record.pbx, grant.pbx);
+        if *pbx != grant.pbx {
+            let why = format!("the {what} is of pbx {pbx}, what it came by is of {}", grant.pbx);
             return Some(Refusal::Forbidden(why));
         }
-        match self.access.standing(grant, &record.tenant) {
+        match self.access.standing(grant, tenant) {
             Standing::Allowed => None,
             Standing::Forbidden => {
-                let why =
-                    format!("the leg is of tenant {}, pbx {} may not speak for it", record.tenant, grant.pbx);
+                let why = format!("the {what} is of tenant {tenant}, pbx {} may not speak for it", grant.pbx);
                 Some(Refusal::Forbidden(why))
             }
             Standing::Unknown => {
-                let why = format!("no tenant has the key {}; add it, then replay this", record.tenant);
+                let why = format!("no tenant has the key {tenant}; add it, then replay this");
                 Some(Refusal::UnknownTenant(why))
             }
         }

@@ -96,13 +96,14 @@ async fn take_in<I: Intake>(
     let content_type = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let delivered = judge(access, grant, content_type, shared.intake.now(), &body);
     let legs = delivered.records.len();
+    let is_told = legs > 0 || !delivered.notices.is_empty();
     let dead_letters = delivered.dead_letters.clone();
-    if legs == 0 && dead_letters.is_empty() {
+    if !is_told && dead_letters.is_empty() {
         // Rows of a table may say nothing by themselves: that is no mistake of the sender's.
         return if delivered.read > 0 { Ok(accepted(0, &[])) } else { Err(Problem::empty()) };
     }
     shared.intake.store(delivered).await.map_err(|error| Problem::not_stored(&error))?;
-    if legs == 0 { Err(Problem::all_refused(&dead_letters)) } else { Ok(accepted(legs, &dead_letters)) }
+    if is_told { Ok(accepted(legs, &dead_letters)) } else { Err(Problem::all_refused(&dead_letters)) }
 }
 
 async fn read(body: Body, limits: Limits) -> Result<Bytes, Problem> {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ringpost_model::{LegRecord, PbxKey, SideRules, TenantKey, Timestamp};
+use ringpost_model::{LegRecord, PbxKey, SideRules, SwitchNotice, TenantKey, Timestamp};
 
 use crate::Reason;
 
@@ -36,6 +36,8 @@ pub struct Source<'a> {
 pub struct Decoded {
     /// In the order of the input. One document of a switch can give several.
     pub records: Vec<LegRecord>,
+    /// What the switch tells beside calls, in the order of the input.
+    pub notices: Vec<SwitchNotice>,
     /// What could not be read, in the order of the input.
     pub rejects: Vec<Reject>,
     /// How many elements were read.

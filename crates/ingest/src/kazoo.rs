@@ -9,10 +9,12 @@ mod event;
 mod fields;
 mod legs;
 mod message;
+mod notice;
 mod side;
 mod times;
 
 use ringpost_model::{PbxKey, TenantKey};
+use serde_json::Value;
 
 use crate::decoded::{Decoded, Notes, Source};
 use crate::node::{self, Node};
@@ -25,44 +27,68 @@ const SWITCH: &str = "Kazoo";
 /// Decodes one message, JSON or a form, and adds what it says.
 pub(crate) fn decode(source: &Source<'_>, bytes: &[u8], decoded: &mut Decoded) -> Result<(), Reason> {
     let is_json = matches!(bytes.first(), Some(b'{' | b'['));
-    let (records, notes) = if is_json {
-        node::read(bytes, |node, invalid_utf8| of_body(source, node, invalid_utf8))
+    let told = if is_json {
+        node::read(bytes, |node, invalid_utf8| {
+            let notes = Notes { invalid_utf8, ..Notes::default() };
+            of_body(source, node, &|| whole(bytes, node), notes)
+        })
     } else {
         let form = body::form(bytes)?;
-        of_body(source, &form, 0)
+        of_body(source, &form, &|| notice::as_texts(&form), Notes::default())
     }?;
-    decoded.records.extend(records);
-    decoded.notes.add(notes);
+    decoded.records.extend(told.records);
+    decoded.notices.extend(told.notices);
+    decoded.notes.add(told.notes);
     Ok(())
 }
 
-type Told = (Vec<ringpost_model::LegRecord>, Notes);
+/// What a message says, with its numbers as numbers.
+fn whole(bytes: &[u8], node: &Node<'_>) -> Value {
+    serde_json::from_slice(bytes).unwrap_or_else(|_| notice::as_texts(node))
+}
 
 /// One message, or the list of them that Kazoo's API answers with.
-fn of_body(source: &Source<'_>, node: &Node<'_>, invalid_utf8: u64) -> Result<Told, Reason> {
+fn of_body(
+    source: &Source<'_>,
+    node: &Node<'_>,
+    whole: &dyn Fn() -> Value,
+    notes: Notes,
+) -> Result<Decoded, Reason> {
     if !matches!(node, Node::Object(_)) {
         return Err(Reason::NotAnObject("something else"));
     }
-    let mut told = (Vec::new(), Notes { invalid_utf8, ..Notes::default() });
+    let mut told = Decoded { notes, ..Decoded::default() };
     match node.get("data") {
         Some(Node::List(items)) => {
             for (index, item) in items.iter().enumerate() {
-                of_message(source, &Message::read(item), &mut told)
+                of_message(source, &Message::read(item), &|| notice::as_texts(item), &mut told)
                     .map_err(|reason| reason.inside(&format!("data[{index}]")))?;
             }
         }
-        _ => of_message(source, &Message::read(node), &mut told)?,
+        _ => of_message(source, &Message::read(node), whole, &mut told)?,
     }
     Ok(told)
 }
 
-fn of_message(source: &Source<'_>, message: &Message<'_>, told: &mut Told) -> Result<(), Reason> {
-    let Some(event) = Event::of(message)? else {
-        told.1.passed_over += 1;
+fn of_message(
+    source: &Source<'_>,
+    message: &Message<'_>,
+    whole: &dyn Fn() -> Value,
+    told: &mut Decoded,
+) -> Result<(), Reason> {
+    let event = Event::of(message);
+    let notice = notice::event(message).filter(|_| !matches!(event, Ok(Some(_))));
+    if let Some(notice) = notice {
+        let owner = (tenant(source, message)?, pbx(source, message)?);
+        told.notices.push(notice::read(message, notice, owner, whole()));
+        return Ok(());
+    }
+    let Some(event) = event? else {
+        told.notes.passed_over += 1;
         return Ok(());
     };
     let owner = (tenant(source, message)?, pbx(source, message)?);
-    told.0.extend(legs::records(source, message, event, owner)?);
+    told.records.extend(legs::records(source, message, event, owner)?);
     Ok(())
 }
 

@@ -170,6 +170,17 @@ fn one_call_id_on_two_nodes_is_two_legs_of_one_call() {
     assert_eq!(came_in.links, [id.into()]);
 }
 
+/// Whatever is no call's: faxes, voicemails, new users, changed documents, text messages, call flows.
+#[test]
+fn notices_are_told_beside_legs_and_without_secrets() {
+    let notices = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/fuzz/kazoo/notices.json");
+    let decoded = read(&std::fs::read(notices).unwrap());
+    assert_eq!((decoded.records.len(), decoded.accepted, decoded.rejects.len()), (0, 8, 0));
+    let written: Vec<String> =
+        decoded.notices.iter().map(|notice| serde_json::to_string(notice).unwrap()).collect();
+    insta::assert_snapshot!(written.join("\n"));
+}
+
 /// Published samples of webhooks, which are not part of this project.
 #[test]
 fn published_samples_are_read() {
@@ -183,5 +194,6 @@ fn published_samples_are_read() {
         assert_eq!(decoded.rejects, [], "{name}");
         let is_of_call = !name.contains("object") && !name.contains("notifications");
         assert_eq!(decoded.records.is_empty(), !is_of_call, "{name}: {:?}", decoded.records);
+        assert_eq!(decoded.notices.is_empty(), is_of_call, "{name}: {:?}", decoded.notices);
     }
 }

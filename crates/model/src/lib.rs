@@ -16,6 +16,7 @@ mod leg;
 mod leg_record;
 mod notice;
 mod side_rules;
+mod switch_notice;
 mod table;
 mod tenant;
 mod time;
@@ -35,6 +36,7 @@ pub use leg::{
 pub use leg_record::{EventReport, LegEvent, LegRecord, LegReport, Report};
 pub use notice::{Notice, NoticeId};
 pub use side_rules::{PartyNames, SideRules};
+pub use switch_notice::{SwitchEvent, SwitchNotice};
 pub use table::{
     Contact, ContactField, Device, Directory, PriceList, PublicNumber, RoundingMode, TariffDirection,
 };

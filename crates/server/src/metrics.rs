@@ -24,6 +24,8 @@ pub struct Metrics {
     pub(crate) legs_accepted: IntCounterVec,
     /// Elements refused, by reason.
     pub(crate) legs_rejected: IntCounterVec,
+    /// What switches told beside calls, by event.
+    pub(crate) notices: IntCounterVec,
     /// Records that said nothing new.
     pub(crate) legs_repeated: IntCounter,
     /// Records of sessions closed long ago.
@@ -113,6 +115,11 @@ impl Metrics {
         let metrics = Self {
             legs_accepted: make.counters("ingest_legs_accepted_total", "Legs taken in.", "dialect")?,
             legs_rejected: make.counters("ingest_legs_rejected_total", "Elements refused.", "reason")?,
+            notices: make.counters(
+                "ingest_notices_total",
+                "Faxes, messages, changed documents and other notices of switches.",
+                "event",
+            )?,
             legs_repeated: make.counter("session_legs_repeated_total", "Records that said nothing new.")?,
             legs_late: make.counter("session_legs_late_total", "Records of sessions closed long ago.")?,
             legs_refused: make.counters(

@@ -56,9 +56,10 @@ fn access() -> SharedAccess {
     };
     let a1 =
         PbxAccess { dialect: Dialect::AsteriskCel, zone: Some(chrono_tz::Tz::Europe__Berlin), ..k1.clone() };
+    let z1 = PbxAccess { dialect: Dialect::Kazoo, tenant: None, ..k1.clone() };
     let access = SharedAccess::default();
     access.set(Access {
-        pbxs: HashMap::from([(PbxKey::new("k1").unwrap(), k1), (PbxKey::new("a1").unwrap(), a1)]),
+        pbxs: [("k1", k1), ("a1", a1), ("z1", z1)].map(|(key, pbx)| (PbxKey::new(key).unwrap(), pbx)).into(),
         tenants: HashMap::from([(tenant("acme"), None), (tenant("rival"), None)]),
     });
     access
@@ -113,6 +114,22 @@ async fn a_row_that_says_nothing_is_accepted_and_local_times_are_in_the_zone_of_
     assert_eq!((status, body.as_str()), (StatusCode::ACCEPTED, r#"{"legs":1,"rejected":0}"#));
     let delivered = kept.delivered.lock().unwrap();
     assert_eq!(delivered[0].records[0].stream_time().to_string(), "2026-07-01T07:00:00.000000Z");
+}
+
+/// A fax is no call: a switch that posts it must not try for ever, and it is no other tenant's.
+#[tokio::test]
+async fn a_notice_is_taken_and_judged_like_a_leg() {
+    let kept = Kept::default();
+    let notice = |account: &str| {
+        format!(r#"{{"event_category":"notification","event_name":"inbound_fax","account_id":"{account}"}}"#)
+    };
+    let (status, body) = send(&kept, post_to("/ingest/z1/secret"), notice("acme")).await;
+    assert_eq!((status, body.as_str()), (StatusCode::ACCEPTED, r#"{"legs":0,"rejected":0}"#));
+    let (status, body) = send(&kept, post_to("/ingest/z1/secret"), notice("nobody")).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
+    assert!(body.contains("no tenant has the key nobody"), "{body}");
+    let delivered = kept.delivered.lock().unwrap();
+    assert_eq!((delivered[0].notices.len(), delivered[1].dead_letters.len()), (1, 1));
 }
 
 #[tokio::test]

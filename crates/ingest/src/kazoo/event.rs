@@ -25,15 +25,13 @@ pub(super) enum Event {
 impl Event {
     /// None: the message says nothing of a leg.
     pub(super) fn of(message: &Message<'_>) -> Result<Option<Self>, Reason> {
-        let name = message.first(&["eventname", "hookevent"]).or(message.outer_name());
+        let name = message.name();
         let is_record = message.text("pvttype") == Some("cdr") || message.text("durationseconds").is_some();
         let Some(name) = name else {
             let of_call = message.text("callid").is_some();
             return match (of_call && is_record, of_call) {
                 (true, _) => Ok(Some(Self::Ended)),
                 (_, true) => Err(Reason::Missing { path: "Event-Name".to_owned(), remedy: "" }),
-                // Kazoo's webhook `object` has no name.
-                _ if message.text("action").is_some_and(|action| action.starts_with("doc_")) => Ok(None),
                 _ => {
                     Err(Reason::NotOfDialect { switch: SWITCH, why: "it has neither Event-Name nor Call-ID" })
                 }

@@ -68,6 +68,11 @@ impl<'a> Message<'a> {
         keys.iter().find_map(|key| self.text(key))
     }
 
+    /// The event's name.
+    pub(super) fn name(&self) -> Option<&'a str> {
+        self.first(&["eventname", "hookevent"]).or(self.outer_name)
+    }
+
     /// A variable of the channel, which stored records and webhooks lift to the top.
     pub(super) fn of_leg(&self, key: &str) -> Option<&'a str> {
         self.channel.text(key).or_else(|| self.keys.text(key)).or_else(|| self.application.text(key))

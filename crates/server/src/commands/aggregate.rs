@@ -183,6 +183,7 @@ impl Run {
             self.summary.rejected(reject.reason.code());
             self.rejects.input(name, &reject)?;
         }
+        self.summary.notices += decoded.notices.drain(..).len() as u64;
         for record in decoded.records.drain(..) {
             self.record(record, out)?;
         }

@@ -66,6 +66,10 @@ impl<L: Clone, S: Ledger> LogIntake<L, S> {
     pub(super) fn count(&self, delivered: &Delivered) {
         let accepted = self.metrics.legs_accepted.with_label_values(&[delivered.dialect.name()]);
         accepted.inc_by(delivered.records.len() as u64);
+        // No consumer of notices exists yet: they are counted, and become records of the topic of events with it.
+        for notice in &delivered.notices {
+            self.metrics.notices.with_label_values(&[notice.event.name()]).inc();
+        }
         for letter in &delivered.dead_letters {
             self.metrics.legs_rejected.with_label_values(&[letter.refusal.class()]).inc();
         }

@@ -13,6 +13,8 @@ pub(super) struct Summary {
     pub(super) elements: u64,
     /// Records with a time before that of an earlier one.
     pub(super) out_of_order: u64,
+    /// What switches told beside calls.
+    pub(super) notices: u64,
     pub(super) notes: Notes,
     rejected: BTreeMap<&'static str, u64>,
 }
@@ -55,6 +57,8 @@ impl Summary {
             ("unknown zones", self.notes.unknown_zones, "ignored"),
             ("invalid UTF-8", self.notes.invalid_utf8, "became U+FFFD"),
             ("local times", self.notes.local_times, "without an offset: in the platform's zone, else UTC"),
+            ("notices", self.notices, "faxes, messages, changed documents: no legs"),
+            ("passed over", self.notes.passed_over, "messages that say nothing of a leg"),
             ("far legs", self.notes.far_legs, "read out of another leg's document"),
             ("negative intervals", stats.negative_intervals, "two clocks disagree"),
             ("clock disagreements", stats.clock_disagreements, "bridges of legs that never lived together"),

@@ -55,6 +55,10 @@ fn take(
         let leg = record.leg.clone();
         judge.record(record, || format!("{}, leg {leg}", place(begin)), delivered);
     }
+    for notice in decoded.notices.drain(..) {
+        let name = notice.name.clone();
+        judge.notice(notice, || format!("{}, notice {name}", place(begin)), delivered);
+    }
 }
 
 fn place(position: Position) -> String {
