@@ -30,7 +30,14 @@ pub(crate) fn decode(source: &Source<'_>, bytes: &[u8], decoded: &mut Decoded) -
     let told = if is_json {
         node::read(bytes, |node, invalid_utf8| {
             let notes = Notes { invalid_utf8, ..Notes::default() };
-            of_body(source, node, &|| whole(bytes, node), notes)
+            // As the bus's own tools print a message: its bytes are a text in it.
+            let payload = node.text_of("payload").filter(|payload| payload.trim_start().starts_with('{'));
+            match payload {
+                Some(payload) => node::read(payload.as_bytes(), |inner, _| {
+                    of_body(source, inner, &|| whole(payload.as_bytes(), inner), notes)
+                }),
+                None => of_body(source, node, &|| whole(bytes, node), notes),
+            }
         })
     } else {
         let form = body::form(bytes)?;

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use ringpost_ingest::{Decoded, Source, decode};
-use ringpost_model::{Dialect, PbxKey, TenantKey, Timestamp};
+use ringpost_model::{Dialect, PartyNames, PbxKey, Side, SideRules, TenantKey, Timestamp};
 use serde_json::{Map, Value, json};
 
 #[path = "support/calls.rs"]
@@ -99,6 +99,8 @@ fn every_spelling_and_wrapping_of_a_message_says_the_same() {
         json!({ "data": [message], "status": "success" }).to_string(),
         json!({ "action": "event", "name": "CHANNEL_DESTROY", "data": spelled(&message, &snake) })
             .to_string(),
+        json!({ "name": "CHANNEL_DESTROY", "args": message }).to_string(),
+        json!({ "exchange": "callevt", "payload": message.to_string() }).to_string(),
     ];
     for body in bodies {
         let decoded = read(body.as_bytes());
@@ -168,6 +170,61 @@ fn one_call_id_on_two_nodes_is_two_legs_of_one_call() {
     let (placed, came_in) = (leg("outbound", "fs1"), leg("inbound", "fs2"));
     assert_eq!((placed.leg.as_str(), came_in.leg.as_str()), (id, format!("fs2/{id}").as_str()));
     assert_eq!(came_in.links, [id.into()]);
+}
+
+/// Kazoo says abandoned where the caller hangs up in the park, and where the call flow goes on after it.
+#[test]
+fn a_park_that_is_abandoned_is_over() {
+    let id = "MzQ1@192.0.2.10";
+    let message = |name: &str, second: i64, more: Value| {
+        let mut message = json!({ "Event-Name": name, "Event-Category": "call_event", "Call-ID": id,
+            "Timestamp": 63_940_352_400_i64 + second, "Custom-Channel-Vars": {} });
+        message.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        message.to_string()
+    };
+    let node = json!({ "Call-Direction": "inbound", "Switch-Nodename": "freeswitch@fs1",
+        "Custom-Channel-Vars": { "Resource-Type": "offnet-origination" } });
+    let input = [
+        message("CHANNEL_CREATE", 0, node.clone()),
+        message("PARK_PARKED", 5, json!({ "Parking-Slot": 101 })),
+        message("PARK_ABANDONED", 15, json!({ "Parking-Slot": "101" })),
+        message("CHANNEL_DESTROY", 40, node),
+    ];
+    let records = records(read(input.join("\n").as_bytes()).records);
+    assert_eq!((records.len(), &records[0]["park"]), (1, &json!(10)), "{records:?}");
+    assert!(!records[0].contains_key("lostinPark"), "the call went on after its park: {records:?}");
+}
+
+/// A report on the bus has the switch's own times; beside them those in whole seconds do not count.
+#[test]
+fn a_report_with_the_switchs_own_times_is_exact() {
+    let begin = 1_773_133_200_000_000_i64;
+    let times = json!({ "created_time": begin.to_string(), "progress_time": (begin + 1_100_000).to_string(),
+        "progress_media_time": "0", "answered_time": (begin + 10_240_000).to_string() });
+    let report = json!({ "Event-Category": "cdr", "Event-Name": "report", "Call-ID": "b", "Call-Direction": "outbound",
+        "Timestamp": 63_940_352_431_i64, "Channel-Created-Time": begin, "Duration-Seconds": 30, "Billing-Seconds": 21,
+        "Custom-Application-Vars": { "topic": "sales" }, "Extended-Data": { "Channel-CallFlow": [{ "times": times }] } });
+    let lines: Vec<String> = read(report.to_string().as_bytes())
+        .records
+        .iter()
+        .map(|leg| serde_json::to_string(leg).unwrap())
+        .collect();
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+#[test]
+fn a_resource_to_another_house_is_what_the_platform_says_it_is() {
+    let message = json!({ "Event-Name": "CHANNEL_CREATE", "Call-ID": "a", "Call-Direction": "outbound",
+        "Timestamp": 63_940_352_400_i64,
+        "Custom-Channel-Vars": { "Resource-Type": "offnet-termination", "Resource-ID": "leeds" } })
+    .to_string();
+    let names = PartyNames { gateways: Some(vec!["leeds".into()]), ..PartyNames::default() };
+    let rules = SideRules { internal: names, ..SideRules::default() };
+    let side = |sides: &SideRules| {
+        decode(Dialect::Kazoo, &Source { sides, ..source() }, message.as_bytes()).records[0].fields.side
+    };
+    assert_eq!(side(&SideRules::default()), Some(Side::External));
+    assert_eq!(side(&rules), Some(Side::Internal));
 }
 
 /// Whatever is no call's: faxes, voicemails, new users, changed documents, text messages, call flows.

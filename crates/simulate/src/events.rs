@@ -27,6 +27,8 @@ pub(crate) fn call(dice: &mut Dice, begin: Micros, tag: &str) -> Call {
         writer.leg(LegNo(place));
     }
     let mut messages = writer.messages;
+    // A clock that is behind writes earlier times, but nothing arrives before it happens.
+    messages.iter_mut().for_each(|(at, _)| *at = begin.max(*at));
     messages.sort();
     Call { script, messages }
 }

@@ -1,5 +1,7 @@
 //! What a message is: which event of a call, a record of a call, or something that says nothing of a leg.
 
+use ringpost_model::Service;
+
 use super::SWITCH;
 use super::message::Message;
 use crate::reason::Reason;
@@ -16,6 +18,10 @@ pub(super) enum Event {
     Resumed,
     Parked,
     Retrieved,
+    /// Begins to execute this, which takes no leg of its own.
+    Executes(Service),
+    /// Leaves it.
+    Executed(Service),
     /// Fields and links, nothing else.
     Updated,
     /// The leg's end, with what is known of all of it.
@@ -37,10 +43,13 @@ impl Event {
                 }
             };
         };
-        Ok(Self::named(&name.to_ascii_uppercase().replace('-', "_")))
+        let name = name.to_ascii_uppercase().replace('-', "_");
+        // The bus says only what kind of report it is.
+        let is_report = name == "REPORT" && message.text("eventcategory") == Some("cdr");
+        Ok(if is_report { Some(Self::Ended) } else { Self::named(&name, message) })
     }
 
-    fn named(name: &str) -> Option<Self> {
+    fn named(name: &str, message: &Message<'_>) -> Option<Self> {
         Some(match name {
             "CHANNEL_CREATE" => Self::Created,
             "CHANNEL_PROGRESS" | "CHANNEL_PROGRESS_MEDIA" => Self::Ringing,
@@ -50,10 +59,11 @@ impl Event {
             "CHANNEL_HOLD" => Self::Held,
             "CHANNEL_UNHOLD" => Self::Resumed,
             "PARK_PARKED" => Self::Parked,
-            "PARK_RETRIEVED" => Self::Retrieved,
-            // Kazoo says abandoned also where the call goes on, so this ends no park: the leg's end does.
-            "PARK_ABANDONED"
-            | "CHANNEL_TRANSFEROR"
+            // Kazoo says abandoned where the caller hangs up, and where the call flow goes on: either way it is over.
+            "PARK_RETRIEVED" | "PARK_ABANDONED" => Self::Retrieved,
+            "CHANNEL_EXECUTE" => Self::Executes(executed(message)?),
+            "CHANNEL_EXECUTE_COMPLETE" => Self::Executed(executed(message)?),
+            "CHANNEL_TRANSFEROR"
             | "CHANNEL_TRANSFEREE"
             | "CHANNEL_REPLACED"
             | "CHANNEL_PICKUP"
@@ -64,5 +74,14 @@ impl Event {
             "CHANNEL_DESTROY" | "CHANNEL_DISCONNECTED" | "CDR" | "KZ_CDR" => Self::Ended,
             _ => return None,
         })
+    }
+}
+
+/// Applications that are services; all others are only steps of the call flow.
+fn executed(message: &Message<'_>) -> Option<Service> {
+    match message.first(&["rawapplicationname", "applicationname"])? {
+        "conference" => Some(Service::Conference),
+        "rxfax" | "txfax" | "fax" | "receive_fax" => Some(Service::Fax),
+        _ => None,
     }
 }

@@ -1,8 +1,10 @@
 //! From a message to what it says of its leg.
 
+use std::collections::BTreeMap;
+
 use ringpost_model::{
-    EventReport, Fields, LegDirection, LegEvent, LegId, LegRecord, LegReport, PbxKey, Report, Service, Side,
-    TenantKey, Text, Timestamp,
+    EventReport, Fields, LegDirection, LegEvent, LegId, LegRecord, LegReport, NumberName, PbxKey, Report,
+    Service, Side, TenantKey, Text, Timestamp,
 };
 
 use super::event::Event;
@@ -17,7 +19,7 @@ use crate::reason::Reason;
 const ANSWER_REV: u64 = 1;
 
 /// Ids of other legs, beside those of bridges.
-const LINKS: [&str; 9] = [
+const LINKS: [&str; 11] = [
     "callinteractionid",
     "interactionid",
     "bridgeid",
@@ -26,6 +28,8 @@ const LINKS: [&str; 9] = [
     "originatinglegid",
     "originatingleguuid",
     "replacedby",
+    "interceptedby",
+    "targetcallid",
     "transfereecallid",
 ];
 
@@ -55,7 +59,7 @@ pub(super) fn records(
         leg,
         fields: fields::fields(message, source.sides),
         recordings: recordings(message),
-        tags: Default::default(),
+        tags: tags(message),
         report: Report::Event(EventReport { at, event: LegEvent::Updated }),
     };
     match event {
@@ -71,6 +75,10 @@ pub(super) fn records(
         }
         _ => {
             let event = happened(message, event, &blank);
+            if matches!(event, LegEvent::Service { .. } | LegEvent::ServiceEnd { .. }) {
+                // Here the name is that of what is executed.
+                blank.fields.party = NumberName::default();
+            }
             let joined = created.and_then(|created| joined(message, &blank, created));
             blank.report = Report::Event(EventReport { at, event });
             Ok(std::iter::once(blank).chain(joined).collect())
@@ -114,6 +122,12 @@ fn happened(message: &Message<'_>, event: Event, of: &LegRecord) -> LegEvent {
         (Event::Resumed, _) => LegEvent::Resumed,
         (Event::Parked, _) => LegEvent::Parked { slot: slot(message) },
         (Event::Retrieved, _) => LegEvent::Retrieved,
+        (Event::Executes(service), _) => {
+            LegEvent::Service { service, name: Text::default(), outcome: Text::default() }
+        }
+        (Event::Executed(service), _) => {
+            LegEvent::ServiceEnd { service, name: Text::default(), outcome: Text::default() }
+        }
         _ => LegEvent::Updated,
     }
 }
@@ -134,6 +148,16 @@ fn ended(
     let billed = times::length(message, "billingseconds", "billingmilliseconds").filter(|&billed| billed > 0);
     let answered =
         billed.map(|billed| end.plus_micros(-billed)).map(|time| begin.map_or(time, |begin| time.max(begin)));
+    let kept = times::Kept::read(message);
+    let exact = kept.answered.map(|answered| {
+        let report = LegReport { rev: ANSWER_REV, at: Some(answered), ..LegReport::default() };
+        bare(&blank, Report::Leg(LegReport { created: begin, answered: Some(answered), ..report }))
+    });
+    let is_out = blank.fields.direction == Some(LegDirection::Out);
+    let rang = kept
+        .progress
+        .filter(|_| is_out)
+        .map(|at| bare(&blank, Report::Event(EventReport { at, event: LegEvent::Ringing })));
     let mut last = blank;
     fields::add_end(message, &mut last.fields);
     last.report = Report::Event(EventReport { at: end, event: LegEvent::Ended });
@@ -145,7 +169,8 @@ fn ended(
         bare(&last, Report::Event(EventReport { at: answered.unwrap_or(end), event }))
     });
     let services: Vec<LegRecord> = services.filter(|_| answered.is_some()).collect();
-    [vec![last, whole], services].concat()
+    let kept = rang.into_iter().chain(exact);
+    [last, whole].into_iter().chain(services).chain(kept).collect()
 }
 
 /// A conference or a fax takes a leg without a leg of its own; Kazoo says that it was so, not since when.
@@ -170,7 +195,9 @@ fn leg(message: &Message<'_>) -> Result<LegId, Reason> {
 
 /// The leg that this one is bridged with.
 fn other(message: &Message<'_>) -> Option<LegId> {
-    let id = message.first(&["otherlegcallid", "otherleguniqueid"])?;
+    let ends = ["bridgeauniqueid", "bridgebuniqueid"].iter().filter_map(|key| message.text(key));
+    let far_end = || ends.into_iter().find(|id| Some(*id) != message.text("callid"));
+    let id = message.first(&["otherlegcallid", "otherleguniqueid"]).or_else(far_end)?;
     key(message, id, fields::other_direction(message))
 }
 
@@ -220,6 +247,14 @@ fn links(message: &Message<'_>, leg: &LegId) -> Vec<Text> {
         add(placed.split(';').next().unwrap_or_default().trim());
     }
     links
+}
+
+/// As many as are kept of one message: a call flow that writes more keeps its state there.
+const TAGS: usize = 64;
+
+fn tags(message: &Message<'_>) -> BTreeMap<Text, Text> {
+    let named = message.tags().filter(|(name, _)| !name.is_empty());
+    named.take(TAGS).map(|(name, value)| (name.into(), value.into())).collect()
 }
 
 /// Ids of recordings: base names without extension.

@@ -44,7 +44,9 @@ fn squashed(key: &str) -> String {
 impl<'a> Message<'a> {
     pub(super) fn read(node: &'a Node<'a>) -> Self {
         let outer = Keys::read(Some(node));
-        let inner = outer.get("data").filter(|data| matches!(data, Node::Object(_)));
+        // Signed webhooks wrap their event in `data`, old websockets in `args`.
+        let inner = ["data", "args"].iter().find_map(|key| outer.get(key));
+        let inner = inner.filter(|inner| matches!(inner, Node::Object(_)));
         let is_bare = ["callid", "eventname", "hookevent"].iter().any(|key| outer.get(key).is_some());
         let (keys, outer_name) = match inner {
             Some(inner) if !is_bare => (Keys::read(Some(inner)), outer.text("name")),
@@ -71,6 +73,12 @@ impl<'a> Message<'a> {
     /// The event's name.
     pub(super) fn name(&self) -> Option<&'a str> {
         self.first(&["eventname", "hookevent"]).or(self.outer_name)
+    }
+
+    /// What applications and call flows set on a call for their own use.
+    pub(super) fn tags(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let set = self.node("customapplicationvars").map(Node::entries).unwrap_or_default();
+        set.iter().filter_map(|(name, value)| Some((name.as_ref(), value.text()?)))
     }
 
     /// A variable of the channel, which stored records and webhooks lift to the top.

@@ -21,14 +21,29 @@ pub(super) fn side(
     };
     let is_out = direction == Some(LegDirection::Out);
     if is_over_resource || (is_out && message.is_true("emergencyresourceused")) {
-        return Some(Side::External);
+        return Some(unless_house(message, rules));
     }
     let authorised = message.of_leg("authorizingtype").map(str::to_ascii_lowercase);
     match authorised.as_deref() {
         Some("resource" | "carrier" | "sys_info" | "outbound_fax" | "gateway") => Some(Side::External),
         Some(_) => Some(Side::Internal),
-        None => of_names(message, is_out).or_else(|| of_rules(message, is_out, rules)),
+        None => of_names(message, is_out)
+            .or_else(|| of_inception(message, direction))
+            .or_else(|| of_rules(message, is_out, rules)),
     }
+}
+
+/// A resource is a carrier, unless the platform's rules say that it leads to another house.
+fn unless_house(message: &Message<'_>, rules: &SideRules) -> Side {
+    let resource = message.of_leg("resourceid").or_else(|| message.of_leg("localresourceid"));
+    let ruled = resource.and_then(|name| rules.of_gateway(name));
+    ruled.unwrap_or(Side::External)
+}
+
+/// Kazoo keeps where a call from outside came in; on its own calls there is nothing to keep.
+fn of_inception(message: &Message<'_>, direction: Option<LegDirection>) -> Option<Side> {
+    let came_in = message.of_leg("inception").filter(|_| direction == Some(LegDirection::In));
+    came_in.map(|_| Side::External)
 }
 
 /// A pair of pseudo legs inside the switch.

@@ -3,6 +3,7 @@
 use ringpost_model::{InvalidTime, Timestamp};
 
 use super::message::Message;
+use crate::node::Node;
 use crate::reason::{Reason, clip};
 
 /// Seconds from year 0 to 1970.
@@ -61,4 +62,27 @@ pub(super) fn length(message: &Message<'_>, seconds: &str, millis: &str) -> Opti
     };
     let exact = number(millis).and_then(|millis| millis.checked_mul(1_000));
     exact.or_else(|| number(seconds)?.checked_mul(SECOND))
+}
+
+/// Times that the switch itself kept of a leg, where they are sent along (`Extended-Data` of a report on the bus).
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    pub(super) progress: Option<Timestamp>,
+    pub(super) answered: Option<Timestamp>,
+}
+
+impl Kept {
+    pub(super) fn read(message: &Message<'_>) -> Self {
+        let extended = message.node("extendeddata").and_then(|data| data.get("Channel-CallFlow"));
+        let flow = extended.or_else(|| message.node("channelcallflow")).map(Node::items).unwrap_or_default();
+        let earliest = |names: &[&str]| {
+            let times = flow.iter().filter_map(|profile| profile.get("times"));
+            let texts = times.flat_map(|times| names.iter().filter_map(|name| times.text_of(name)));
+            texts.filter_map(|text| instant(text)?.ok()).min()
+        };
+        Self {
+            progress: earliest(&["progress_time", "progress_media_time"]),
+            answered: earliest(&["answered_time"]),
+        }
+    }
 }
