@@ -151,3 +151,39 @@ fn a_real_event_of_a_hang_up() {
         start=2015-07-07T14:52:08+00:00 talk=66 type=1";
     assert_eq!(told(&records[0]), expected);
 }
+
+/// Events that clients of the event socket cut down still name their leg somewhere.
+#[test]
+fn a_leg_is_known_by_any_of_its_ids() {
+    for key in ["Unique-ID", "Caller-Unique-ID", "variable_uuid"] {
+        let event = format!(
+            r#"{{"Event-Name":"CHANNEL_CREATE","{key}":"a","Event-Date-Timestamp":"1773133200000000"}}"#
+        );
+        let decoded = read(event.as_bytes());
+        assert_eq!(decoded.records.first().map(|leg| leg.leg.as_str()), Some("a"), "{key}");
+    }
+}
+
+/// Worked out by hand: talk from 6.26 to 15.4, hold to 20.2. The desk hangs up, and the caller is asked how it was: that is no talk with the desk. The last event of the caller's
+/// leg says only that its last bridge was with the desk.
+#[test]
+fn what_comes_after_a_bridge_is_no_talk() {
+    let fixture = String::from_utf8(fixture("incoming-held.ndjson")).unwrap();
+    let desk_leaves = |line: &str| {
+        let is_of_desk =
+            line.contains(r#""Unique-ID": "6b0e3a52-0000-4000-8000-00000000000b", "Call-Direction"#);
+        let ends_talk = is_of_desk || line.contains("CHANNEL_UNBRIDGE");
+        if ends_talk {
+            line.replace("17731332402", "17731332202").replace("17731332401", "17731332201")
+        } else {
+            line.to_owned()
+        }
+    };
+    let lines: Vec<String> = fixture.lines().map(desk_leaves).collect();
+    let records = records(read(lines.join("\n").as_bytes()).records);
+    let expected = "ans=1 ansDevNum=1002 answer=2026-03-10T09:00:06+00:00 cause=NORMAL_CLEARING cliName=Ann Caller \
+        cliNum=+441632960111 ddiNum=+441632960100 dir=2 dur=40 end=2026-03-10T09:00:40+00:00 fRngDevNum=1002 hasRec=1 \
+        hold=5 lAnsDevNum=1002 lRngDevNum=1002 recordingIds=[\"r-9001\"] ring=5 short=1 \
+        start=2026-03-10T09:00:00+00:00 talk=9 type=2";
+    assert_eq!(told(&records[0]), expected);
+}

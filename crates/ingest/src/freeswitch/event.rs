@@ -68,7 +68,8 @@ fn of_event(
         notes.passed_over += 1;
         return Ok((Vec::new(), notes));
     };
-    if headers.get("Unique-ID").is_none() {
+    let ids = ["Unique-ID", "Caller-Unique-ID", "variable_uuid"];
+    if ids.iter().all(|id| headers.get(id).is_none()) {
         return Err(Reason::missing("Unique-ID"));
     }
     let document = Document::of_event(headers);
