@@ -74,9 +74,10 @@ impl Keys {
             return Some(Dialect::FreeswitchEvent);
         }
         let is_hook = has("action") && has("name") && has("data");
+        let is_change = has("action") && has("accountid") && has("type") && has("id");
         let is_message = any(&["callid", "accountid"])
             && any(&["eventname", "hookevent", "eventcategory", "calldirection"]);
-        (is_hook || is_message || any(&["hookevent", "pvttype"])).then_some(Dialect::Kazoo)
+        (is_hook || is_change || is_message || any(&["hookevent", "pvttype"])).then_some(Dialect::Kazoo)
     }
 }
 
@@ -139,6 +140,18 @@ mod tests {
                     "{name} after a mark"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn notices_of_kazoo_are_known_without_a_call_in_them() {
+        let notices = [
+            r#"[{"account_id":"a1","action":"doc_created","id":"c4","type":"user"}]"#,
+            r#"{"action":"event","name":"CHANNEL_CREATE","data":{}}"#,
+            r#"{"account_id":"a1","event_name":"voicemail_new"}"#,
+        ];
+        for notice in notices {
+            assert_eq!(recognise(notice.as_bytes()), Some(Dialect::Kazoo), "{notice}");
         }
     }
 
