@@ -157,8 +157,7 @@ impl Writer<'_> {
 /// What every event of a leg says.
 fn headers(script: &Script, no: LegNo, at: Micros, name: &str) -> Vec<(String, String)> {
     let leg = script.leg(no);
-    let begins = name == "CHANNEL_CREATE";
-    let party = leg.first_party.as_ref().filter(|_| begins).unwrap_or(&leg.fields.party);
+    let party = if name == "CHANNEL_CREATE" { leg.party_at_begin() } else { &leg.fields.party };
     let (is_in, side) = (leg.is_in(), leg.fields.side);
     let direction = if is_in { "inbound" } else { "outbound" };
     let dialled = if is_in || !leg.fields.dialled.is_empty() { &leg.fields.dialled } else { &party.number };

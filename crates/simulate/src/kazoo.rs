@@ -139,8 +139,7 @@ impl Writer<'_> {
 /// What every event of a leg says.
 fn head(script: &Script, no: LegNo, at: Micros, name: &str) -> Map<String, Value> {
     let leg = script.leg(no);
-    let begins = name == "CHANNEL_CREATE";
-    let party = leg.first_party.as_ref().filter(|_| begins).unwrap_or(&leg.fields.party);
+    let party = if name == "CHANNEL_CREATE" { leg.party_at_begin() } else { &leg.fields.party };
     let direction = if leg.is_in() { "inbound" } else { "outbound" };
     let mut message = Map::new();
     let mut put = |key: &str, value: Value| {

@@ -109,6 +109,12 @@ pub(crate) struct Script {
 }
 
 impl ScriptLeg {
+    /// The party as the leg's first message tells it. Of a leg that ends at the instant of its begin all messages have
+    /// one time, and none is the later one.
+    pub(crate) fn party_at_begin(&self) -> &NumberName {
+        self.first_party.as_ref().filter(|_| self.ended != Some(self.created)).unwrap_or(&self.fields.party)
+    }
+
     pub(crate) fn new(id: LegId, created: Micros) -> Self {
         Self {
             id,

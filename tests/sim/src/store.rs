@@ -62,7 +62,7 @@ impl SimStore {
         Self(Arc::new(Shared { disk, writer, weather, trace }))
     }
 
-    /// Nothing can be written at this time.
+    /// Nothing can be written at this time, or could be until a moment ago.
     pub fn is_away(&self) -> bool {
         self.0.weather.is_away()
     }

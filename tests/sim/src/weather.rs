@@ -7,6 +7,9 @@ use std::time::Duration;
 use crate::clock::SimClock;
 use crate::dice::Dice;
 
+/// A write is tried again after 0.5 s, and may take 2 s.
+const ONE_TRY: Duration = Duration::from_millis(2_500);
+
 /// What a window does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -78,9 +81,13 @@ impl Weather {
         Self::new(clock, forecast, Dice::new(0, "calm"))
     }
 
-    /// In a window in which no write succeeds.
+    /// In a window in which no write succeeds, or so short a time after it that what is tried again now and then was
+    /// tried once at most: a write that takes long, and whose answer is lost.
     pub fn is_away(&self) -> bool {
-        !self.is_clear() && matches!(self.window(), Some(Fault::Fails | Fault::Full))
+        let now = self.clock.elapsed();
+        let blocks = |window: &&Window| matches!(window.fault, Fault::Fails | Fault::Full);
+        let mut windows = self.forecast.windows.iter().filter(blocks);
+        !self.is_clear() && windows.any(|window| window.from <= now && now < window.to + ONE_TRY)
     }
 
     /// What becomes of a write.

@@ -204,7 +204,7 @@ impl World {
         self.intake.send_replace(None);
         let (number, metrics) = (process.number, Arc::clone(&process.metrics));
         match process.stop().await {
-            // The disk is away until the end: it is as good as a crash.
+            // The disk was away until the end: it is as good as a crash.
             Some(why) if why.contains("before the stop") && self.around.store.is_away() => {
                 self.crashes.push((number, self.around.clock.elapsed()));
             }

@@ -26,11 +26,11 @@ use summary::Summary;
 /// Arguments of `aggregate`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Records go to standard output, one a line, and a summary to standard error. What cannot be read is
+Records go to standard output, one a line, and a summary to standard error. What cannot be read is \
 counted and never stops the run.
 
-Without --stream nothing closes before the end of the input, its order does not matter, and records
-come out by id. With --stream the input is in order of time, calls close as the time of their legs
+Without --stream nothing closes before the end of the input, its order does not matter, and records \
+come out by id. With --stream the input is in order of time, calls close as the time of their legs \
 passes, and memory is bounded by the calls that are live: input of any size passes.
 
 Examples:

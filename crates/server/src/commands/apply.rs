@@ -27,8 +27,8 @@ use state::State;
 /// Arguments of `apply`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Files are TOML or JSON with lists of tenant, pbx and trigger; docs/apply.md has every key. Applying the
-same files again changes nothing. All mistakes are told at once, and then nothing is written. A running
+Files are TOML or JSON with lists of tenant, pbx and trigger; docs/apply.md has every key. Applying the \
+same files again changes nothing. All mistakes are told at once, and then nothing is written. A running \
 server works with what is new within two seconds.
 
 Examples:

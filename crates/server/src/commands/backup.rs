@@ -27,11 +27,11 @@ use progress::Progress;
 /// Arguments of `backup`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The server goes on meanwhile, and waits for nothing. Everything that was accepted before the backup
-began is in it. The copy is checked, and its manifest holds size and SHA-256 of every file; a folder
+The server goes on meanwhile, and waits for nothing. Everything that was accepted before the backup \
+began is in it. The copy is checked, and its manifest holds size and SHA-256 of every file; a folder \
 without manifest.json is no backup.
 
-The key of the secrets is NOT in it: keep secret.key elsewhere. Without the key the triggers of a
+The key of the secrets is NOT in it: keep secret.key elsewhere. Without the key the triggers of a \
 backup have to be entered anew. With --with-key whoever gets the backup can read every secret in it.
 
 Calls are in it as they are, with numbers and names: guard it like the data folder.

@@ -11,7 +11,7 @@ use crate::config::{self, DEFAULT_TOML, Flags, Place, Settled};
 /// Arguments of `check-config`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Prints every setting and where it comes from. With mistakes it prints all of them instead, each
+Prints every setting and where it comes from. With mistakes it prints all of them instead, each \
 with file, line and column, and what to write instead; the exit code is then 64.
 
 Examples:

@@ -12,7 +12,7 @@ use crate::cli::{Failure, Io, Outcome};
 /// Arguments of `compare`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Both files hold one record a line, in any order. Exit code 1 where they differ. Keys that enrichment adds
+Both files hold one record a line, in any order. Exit code 1 where they differ. Keys that enrichment adds \
 are not compared.
 
 Example:

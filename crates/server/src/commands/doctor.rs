@@ -19,14 +19,14 @@ use finding::{Finding, page};
 /// Arguments of `doctor`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-It looks at the configuration, the data folder and its key (who can read them, whether the disk
-writes), the clock (whether it ran backwards), the ports, limits of the process, and the store. It
+It looks at the configuration, the data folder and its key (who can read them, whether the disk \
+writes), the clock (whether it ran backwards), the ports, limits of the process, and the store. It \
 changes nothing, and can be run beside a server.
 
---receivers asks the name servers for every receiver of an enabled webhook, applies the address rules of
+--receivers asks the name servers for every receiver of an enabled webhook, applies the address rules of \
 [delivery], and connects; nothing is sent. --deep reads every page of journal and store.
 
-Exit code 0 when there is no problem (warnings are none), 1 when there is one, 64 for mistakes in the
+Exit code 0 when there is no problem (warnings are none), 1 when there is one, 64 for mistakes in the \
 configuration.
 
 Examples:

@@ -12,9 +12,9 @@ use crate::cli::{Failure, Io, Outcome, spinner};
 /// Arguments of `enrich`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Contacts, numbers, devices and tariffs are looked up again as they are now. A call whose record differs
-by that gets a new revision; the others stay as they are. Nothing fires, unless --fire says so: then
-triggers that take every revision (revisions = \"all\") do. It ends when all is asked for; the server goes
+Contacts, numbers, devices and tariffs are looked up again as they are now. A call whose record differs \
+by that gets a new revision; the others stay as they are. Nothing fires, unless --fire says so: then \
+triggers that take every revision (revisions = \"all\") do. It ends when all is asked for; the server goes \
 through it beside its work. Stop it with Ctrl-C: what was asked for is done.
 
 Examples:

@@ -20,8 +20,8 @@ use crate::resources::{Reading, TriggerNode, document, filters_of, trigger_nodes
 /// Arguments of `explain`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The trigger is a file as `apply` takes it, or one trigger alone, as TOML or JSON; of the latter only
-`filters` is looked at. Or it is the id of one in the store. The session is a record as `aggregate`
+The trigger is a file as `apply` takes it, or one trigger alone, as TOML or JSON; of the latter only \
+`filters` is looked at. Or it is the id of one in the store. The session is a record as `aggregate` \
 prints it, a webhook's payload, or a stored envelope; of several, one a line, each is explained.
 
 Examples:

@@ -30,8 +30,8 @@ const FILE_BYTES: u64 = 1 << 30;
 /// Arguments of `import`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-An import puts a whole table in the place of the former one, or changes nothing: with a bad row
-nothing is imported, unless --skip-bad says so. Look first with --preview. Numbers without a country
+An import puts a whole table in the place of the former one, or changes nothing: with a bad row \
+nothing is imported, unless --skip-bad says so. Look first with --preview. Numbers without a country \
 code are read in the tenant's region. What the columns are called: docs/tables.md.
 
 Examples:

@@ -10,9 +10,9 @@ use crate::cli::{Failure, Io, Outcome, harmless};
 /// Arguments of `log-level`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Without a filter it prints the one that holds. A change holds until the next one, or until the
-server is started again; the configuration (log.level) stays as it is. A filter is a level (off,
-error, warn, info, debug, trace), or one for some parts. What libraries would tell in detail (heads of
+Without a filter it prints the one that holds. A change holds until the next one, or until the \
+server is started again; the configuration (log.level) stays as it is. A filter is a level (off, \
+error, warn, info, debug, trace), or one for some parts. What libraries would tell in detail (heads of \
 requests, values of rows) is never logged.
 
 Examples:

@@ -13,8 +13,8 @@ use crate::serve::mail::{Post, test_letter};
 /// Arguments of `mail-test`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Uses the section [mail] of the configuration: server, encryption, login, sender. Every address of
-mail.to gets one mail; each line says what the server answered. The exit code is 1 when one was
+Uses the section [mail] of the configuration: server, encryption, login, sender. Every address of \
+mail.to gets one mail; each line says what the server answered. The exit code is 1 when one was \
 not taken.
 
 Examples:

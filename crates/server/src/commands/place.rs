@@ -12,7 +12,7 @@ use crate::cli::{Failure, Io, Outcome};
 /// Arguments of `place`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Prints a line of JSON for each number, in order: number, cliLoc, cliArea, cliState, cliCtry. What is
+Prints a line of JSON for each number, in order: number, cliLoc, cliArea, cliState, cliCtry. What is \
 not known is left out. Without numbers, lines of standard input are read.
 
 Examples:

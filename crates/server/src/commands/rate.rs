@@ -18,9 +18,9 @@ use crate::open_store::{load_for_store, open_existing};
 /// Arguments of `rate`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The tariff is a CSV file. Columns, in any order: prefix, name, band, connect_fee, rate_per_minute,
-minimum_seconds, first_increment, next_increment, days (Mon-Fri), from, to (HH:MM), valid_from,
-valid_to (YYYY-MM-DD). Only prefix and rate_per_minute are needed. The longest prefix decides which
+The tariff is a CSV file. Columns, in any order: prefix, name, band, connect_fee, rate_per_minute, \
+minimum_seconds, first_increment, next_increment, days (Mon-Fri), from, to (HH:MM), valid_from, \
+valid_to (YYYY-MM-DD). Only prefix and rate_per_minute are needed. The longest prefix decides which \
 rows there are; of these the first one holds whose day and time match.
 
 Examples:

@@ -24,14 +24,14 @@ const STAGING: &str = ".restoring";
 /// Arguments of `restore`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Stop the server first. Then start it on the restored folder: calls in progress go on, what was owed
-is delivered, nothing else has to be done. Deliveries that were made after the backup may come again,
+Stop the server first. Then start it on the restored folder: calls in progress go on, what was owed \
+is delivered, nothing else has to be done. Deliveries that were made after the backup may come again, \
 with the same webhook-id. What was accepted after the backup is not in it.
 
-The key of the secrets is needed: in the data folder already, or named by data.key_file, or in the
+The key of the secrets is needed: in the data folder already, or named by data.key_file, or in the \
 backup (if it was made with --with-key). Without it nothing is restored.
 
-A data folder that is not empty is refused. With --force what is in it moves into a folder beside
+A data folder that is not empty is refused. With --force what is in it moves into a folder beside \
 the new files, before-restore-TIME; delete that when all is well.
 
 Examples:

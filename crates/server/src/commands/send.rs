@@ -18,8 +18,8 @@ use batch::Batch;
 /// Arguments of `send`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Elements that are refused are among the server's dead letters; each is printed with its file,
-line and byte, the first 20 of a request. A server that cannot store now is waited for. What is
+Elements that are refused are among the server's dead letters; each is printed with its file, \
+line and byte, the first 20 of a request. A server that cannot store now is waited for. What is \
 sent once more, by another run, says nothing new.
 
 Exit code 0 when everything was taken in, 1 when something was refused or the server went away.

@@ -10,8 +10,8 @@ use crate::config::{self, Flags};
 /// Arguments of `serve`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Nothing else need be started: log, store and queues are files in the data folder. What a tenant,
-a platform and a webhook are is declared with `ringpost apply`, before or while it runs. SIGTERM
+Nothing else need be started: log, store and queues are files in the data folder. What a tenant, \
+a platform and a webhook are is declared with `ringpost apply`, before or while it runs. SIGTERM \
 and SIGINT end it; what is owed is delivered after the next start.
 
 Every setting can also come from the environment: RINGPOST_HTTP__LISTEN is http.listen.

@@ -23,7 +23,7 @@ use target::Target;
 /// Arguments of `simulate`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The same calls, seed, dialect and start give the same bytes on every machine. Messages come in order of
+The same calls, seed, dialect and start give the same bytes on every machine. Messages come in order of \
 arrival, as a switch would write them: late, doubled, some as events and some as whole legs.
 
 Examples:

@@ -39,8 +39,8 @@ Examples:
   ringpost sink --route /slow=delay:3s --route /gone=gone --route /lossy=fail-every:3
                                                several receivers in one, by path
 
-A route is PATH=BEHAVIOUR[,BEHAVIOUR…]; there are status:CODE, delay:TIME, retry-after:SECONDS,
-fail-every:N, fail-first:N, hang, gone, endless-body. It holds for the path and all below it, the
+A route is PATH=BEHAVIOUR[,BEHAVIOUR…]; there are status:CODE, delay:TIME, retry-after:SECONDS, \
+fail-every:N, fail-first:N, hang, gone, endless-body. It holds for the path and all below it, the \
 longest wins, and starts from nothing: the flags hold for every other path.")]
 pub struct Sink {
     /// Address and port to listen on; port 0 takes a free one and says which

@@ -25,11 +25,11 @@ const HOME: &str = "\u{1b}[H";
 /// Arguments of `status`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-What to look for: lag that grows (the machine is too slow), lanes that are open (a receiver is down,
-its deliveries wait and lose nothing), deliveries owed whose oldest is due for long, dead letters
+What to look for: lag that grows (the machine is too slow), lanes that are open (a receiver is down, \
+its deliveries wait and lose nothing), deliveries owed whose oldest is due for long, dead letters \
 (`ringpost dead-letters list` says why), a queue near its bound.
 
-State of a lane: failing, its last requests failed; open, it counts as down and is probed; ramping, it
+State of a lane: failing, its last requests failed; open, it counts as down and is probed; ramping, it \
 answers again and gets more and more; paused, its receiver asked for a pause.
 
 Exit code 0 when the server is ready, 1 when it is not or does not answer.

@@ -28,8 +28,8 @@ pub struct Topics {
 enum Command {
     /// Make the topics that are missing; those that are there stay as they are
     #[command(after_help = "\
-Uses [bus.kafka] of the configuration for the brokers, [bus] for how many partitions the topics get
-and how long records are kept. `serve` looks at them at every start, and says what is not as it
+Uses [bus.kafka] of the configuration for the brokers, [bus] for how many partitions the topics get \
+and how long records are kept. `serve` looks at them at every start, and says what is not as it \
 has to be.
 
 Examples:

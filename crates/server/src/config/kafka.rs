@@ -52,8 +52,7 @@ impl std::fmt::Debug for Kafka {
     }
 }
 
-pub(crate) fn resolve(reader: &mut Reader, backend: &mut Backend, kafka: &mut Kafka) {
-    reader.set("bus.backend", backend);
+pub(crate) fn resolve(reader: &mut Reader, backend: Backend, kafka: &mut Kafka) {
     reader.set("bus.kafka.bootstrap", &mut kafka.bootstrap);
     reader
         .set_checked("bus.kafka.instance", &mut kafka.instance, |name| name.as_deref().map_or(Ok(()), named));
@@ -62,7 +61,7 @@ pub(crate) fn resolve(reader: &mut Reader, backend: &mut Backend, kafka: &mut Ka
     reader.set_within("bus.kafka.commit_interval", &mut kafka.commit_interval, often);
     reader.set_map("bus.kafka.properties", &mut kafka.properties, property);
     let is_nowhere = kafka.bootstrap.trim().is_empty();
-    if *backend == Backend::Kafka && is_nowhere && !reader.has_mistake("bus.kafka.bootstrap") {
+    if backend == Backend::Kafka && is_nowhere && !reader.has_mistake("bus.kafka.bootstrap") {
         let instead = "write where brokers are, such as \"kafka-1:9092,kafka-2:9092\"";
         reader.contradiction("bus.kafka.bootstrap", "missing, with bus.backend = \"kafka\"", instead);
     }

@@ -173,9 +173,10 @@ fn sessions(reader: &mut Reader, config: &mut Config) {
 
 fn bus(reader: &mut Reader, config: &mut Config) {
     let bus = &mut config.bus;
-    kafka::resolve(reader, &mut bus.backend, &mut bus.kafka);
+    reader.set("bus.backend", &mut bus.backend);
     reader.set_within("bus.partitions", &mut bus.partitions, 1..=1024);
     reader.set_within("bus.batch", &mut bus.batch, 1..=100_000);
+    kafka::resolve(reader, bus.backend, &mut bus.kafka);
     let retention = &mut bus.retention;
     reader.set_within("bus.retention.legs", &mut retention.legs, SECOND..=CENTURY);
     reader.set_within("bus.retention.cdrs", &mut retention.cdrs, SECOND..=CENTURY);
