@@ -168,6 +168,8 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
     ) -> Result<(), ringpost_store::Error> {
         // The store was away for longer than a lease: what came of these is known here, and is about to be written.
         debts.retain(|debt| !state.knows(debt.delivery.id));
+        // From now on, and not only once they are in their lanes, an earlier revision that fails is overtaken.
+        state.owed.extend(debts.iter().map(|debt| debt.delivery.id));
         let prepared = match self.store.prepare(&debts).await {
             Ok(prepared) => prepared,
             Err(error) => {
@@ -177,6 +179,7 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
                     if kind == Kind::Probe {
                         self.probe_again(state, debt.lane, due);
                     }
+                    state.forget(debt.delivery.id);
                     state.pending.owe(Debt { due, leased_until: None, ..debt });
                 }
                 return Err(error);
@@ -192,22 +195,21 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
                     }
                     if state.pending.owes_earlier(delivery) {
                         // Written together, the newest goes in the place of the others.
-                        self.go_on_without(state, debt.lane, kind, now);
+                        self.go_on_without(state, &debt, kind, now);
                         state.pending.owe(Debt { due: now, leased_until: None, ..debt });
                         continue;
                     }
-                    state.owed.insert(delivery.id);
                     if let Err(refused) = self.submit_owed(state, job) {
                         self.handle_refused(state, *refused, now).await;
                     }
                 }
                 Ok(Err((ending, reason))) => {
-                    self.go_on_without(state, debt.lane, kind, now);
+                    self.go_on_without(state, &debt, kind, now);
                     let (delivery, reason) = (debt.delivery, reason.into());
                     state.pending.end(Ended { delivery, ending, reason, at: now });
                 }
                 Err(error) => {
-                    self.go_on_without(state, debt.lane, kind, now);
+                    self.go_on_without(state, &debt, kind, now);
                     self.put_back(state, debt, &error, now);
                 }
             }
@@ -224,10 +226,11 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
     }
 
     /// Nothing was sent of a debt: its turn is another one's, as the probe of its lane or otherwise.
-    fn go_on_without(&self, state: &mut State, lane: LaneId, kind: Kind, now: Timestamp) {
+    fn go_on_without(&self, state: &mut State, debt: &Debt, kind: Kind, now: Timestamp) {
         if kind == Kind::Probe {
-            self.probe_again(state, lane, now);
+            self.probe_again(state, debt.lane, now);
         }
+        state.forget(debt.delivery.id);
         state.claim_soon();
     }
 

@@ -177,6 +177,18 @@ impl Bench {
         }
     }
 
+    /// One that finds a receiver down after three failures, and looks again soon.
+    pub(super) fn hasty() -> Self {
+        let breaker = ringpost_deliver::Limits {
+            many: 3,
+            many_over: Duration::ZERO,
+            first_probe: Duration::from_millis(50),
+            longest_probe: Duration::from_millis(200),
+            ..ringpost_deliver::Limits::default()
+        };
+        Self { breaker, ..Self::new() }
+    }
+
     /// A running dispatcher, over what is in the folder.
     pub(super) async fn start(&self) -> Running {
         let (dispatch, mut running) = self.ready().await;

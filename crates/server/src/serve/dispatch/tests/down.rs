@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use ringpost_deliver::Limits;
 use ringpost_model::{EventName, TriggerId};
 use ringpost_store::Ending;
 use uuid::Uuid;
@@ -12,18 +11,6 @@ use super::bench::{Bench, Does, Running, TRIGGER, session};
 
 /// A second trigger.
 const OTHER: TriggerId = TriggerId(Uuid::from_u128(0x72));
-
-/// Three failures in a row are enough, and probes come quickly.
-fn hasty() -> Bench {
-    let breaker = Limits {
-        many: 3,
-        many_over: Duration::ZERO,
-        first_probe: Duration::from_millis(50),
-        longest_probe: Duration::from_millis(200),
-        ..Limits::default()
-    };
-    Bench { breaker, ..Bench::new() }
-}
 
 async fn is_down(running: &Running) -> bool {
     let rows = running.store.lanes().await.unwrap();
@@ -38,7 +25,7 @@ async fn notices(running: &Running) -> Vec<(EventName, Option<u128>)> {
 
 #[tokio::test]
 async fn calls_that_failed_before_a_receiver_counted_as_down_come_too_when_it_is_back() {
-    let bench = hasty();
+    let bench = Bench::hasty();
     bench.receiver.always("/hook", Does::AnswerAgo(503, 10));
     let running = bench.start().await;
     running.configure(r#""retries":1"#).await;
@@ -70,7 +57,7 @@ async fn calls_that_failed_before_a_receiver_counted_as_down_come_too_when_it_is
 
 #[tokio::test]
 async fn a_restart_knows_that_a_receiver_is_down_and_sends_it_probes_only() {
-    let bench = hasty();
+    let bench = Bench::hasty();
     bench.receiver.always("/hook", Does::Answer(503));
     let running = bench.start().await;
     running.configure(r#""retries":0"#).await;
@@ -93,7 +80,7 @@ async fn a_restart_knows_that_a_receiver_is_down_and_sends_it_probes_only() {
 
 #[tokio::test]
 async fn a_trigger_that_does_not_hold_fails_while_its_receiver_is_down() {
-    let bench = hasty();
+    let bench = Bench::hasty();
     bench.receiver.always("/hook", Does::Answer(503));
     let running = bench.start().await;
     running.configure(r#""retries":0,"whileDown":"fail""#).await;
@@ -105,7 +92,7 @@ async fn a_trigger_that_does_not_hold_fails_while_its_receiver_is_down() {
 
 #[tokio::test]
 async fn a_trigger_is_switched_off_after_so_many_failed_tries_where_it_asks_for_that() {
-    let bench = hasty();
+    let bench = Bench::hasty();
     bench.receiver.always("/hook", Does::Answer(500));
     let running = bench.start().await;
     running.configure(r#""retries":0,"autoDisable":{"failures":4,"within":60}"#).await;
@@ -125,7 +112,7 @@ async fn a_trigger_is_switched_off_after_so_many_failed_tries_where_it_asks_for_
 
 #[tokio::test]
 async fn what_waits_is_bounded_and_what_is_beyond_fails_with_that_reason() {
-    let bench = Bench { backlog: BacklogLimits { trigger: 5, tenant: 100 }, ..hasty() };
+    let bench = Bench { backlog: BacklogLimits { trigger: 5, tenant: 100 }, ..Bench::hasty() };
     let running = bench.start().await;
     running.configure(r#""paused":true"#).await;
     running.emit_all((1..=8).map(|n| (n, 1, false))).await;
@@ -139,7 +126,7 @@ async fn what_waits_is_bounded_and_what_is_beyond_fails_with_that_reason() {
 
 #[tokio::test]
 async fn what_was_held_as_long_as_it_may_be_has_one_last_try() {
-    let bench = Bench { max_hold: Duration::from_millis(300), ..hasty() };
+    let bench = Bench { max_hold: Duration::from_millis(300), ..Bench::hasty() };
     bench.receiver.always("/hook", Does::Answer(503));
     let running = bench.start().await;
     running.configure(r#""retries":0"#).await;
@@ -156,7 +143,7 @@ async fn what_was_held_as_long_as_it_may_be_has_one_last_try() {
 
 #[tokio::test]
 async fn a_corrected_url_heals_what_waits_for_a_receiver_that_is_down() {
-    let bench = hasty();
+    let bench = Bench::hasty();
     bench.receiver.always("/hook", Does::Answer(503));
     let running = bench.start().await;
     running.configure(r#""retries":0"#).await;
@@ -170,7 +157,7 @@ async fn a_corrected_url_heals_what_waits_for_a_receiver_that_is_down() {
 
 #[tokio::test]
 async fn who_listens_is_told_that_a_receiver_is_down_and_back_and_of_calls_given_up() {
-    let bench = hasty();
+    let bench = Bench::hasty();
     bench.receiver.always("/hook", Does::Answer(503));
     let running = bench.start().await;
     running.configure(r#""retries":0"#).await;
@@ -196,7 +183,7 @@ async fn who_listens_is_told_that_a_receiver_is_down_and_back_and_of_calls_given
 
 #[tokio::test]
 async fn one_receiver_that_is_down_delays_no_other() {
-    let bench = hasty();
+    let bench = Bench::hasty();
     bench.receiver.always("/hook", Does::Answer(503));
     let running = bench.start().await;
     running.configure(r#""retries":0"#).await;

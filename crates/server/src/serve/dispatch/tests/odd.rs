@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use ringpost_deliver::Limits;
 use ringpost_model::{DeliveryId, LaneId, TriggerId};
 use ringpost_store::{Batch, Debt};
 use uuid::Uuid;
@@ -15,18 +14,6 @@ use crate::clock;
 const OTHER: TriggerId = TriggerId(Uuid::from_u128(0x72));
 const HOUR: i64 = 3_600_000_000;
 
-/// Three failures in a row are enough, and probes come quickly.
-fn hasty() -> Bench {
-    let breaker = Limits {
-        many: 3,
-        many_over: Duration::ZERO,
-        first_probe: Duration::from_millis(50),
-        longest_probe: Duration::from_millis(200),
-        ..Limits::default()
-    };
-    Bench { breaker, ..Bench::new() }
-}
-
 async fn is_down(running: &Running) -> bool {
     let rows = running.store.lanes().await.unwrap();
     rows.iter().any(|row| row.breaker.is_open())
@@ -34,7 +21,7 @@ async fn is_down(running: &Running) -> bool {
 
 #[tokio::test]
 async fn a_call_that_cannot_be_sent_does_not_keep_a_receiver_from_being_asked_whether_it_is_back() {
-    let bench = Bench { lease: Duration::from_secs(3_600), ..hasty() };
+    let bench = Bench { lease: Duration::from_secs(3_600), ..Bench::hasty() };
     bench.receiver.always("/hook", Does::AnswerAgo(503, 10));
     let running = bench.start().await;
     running.configure(r#""retries":0"#).await;
@@ -62,7 +49,7 @@ async fn a_call_that_cannot_be_sent_does_not_keep_a_receiver_from_being_asked_wh
 
 #[tokio::test]
 async fn calls_of_a_trigger_whose_key_is_lost_do_not_either() {
-    let bench = Bench { lease: Duration::from_secs(3_600), ..hasty() };
+    let bench = Bench { lease: Duration::from_secs(3_600), ..Bench::hasty() };
     bench.add_unreadable(OTHER, r#""retries":0"#).await;
     bench.receiver.always("/hook", Does::AnswerAgo(503, 10));
     let running = bench.start().await;
@@ -93,7 +80,7 @@ async fn calls_of_a_trigger_whose_key_is_lost_do_not_either() {
 
 #[tokio::test]
 async fn a_trigger_that_cannot_be_read_keeps_nobody_from_being_told() {
-    let bench = hasty();
+    let bench = Bench::hasty();
     bench.add_unreadable(OTHER, r#""retries":0"#).await;
     bench.receiver.always("/hook", Does::Answer(503));
     let running = bench.start().await;
@@ -120,7 +107,7 @@ async fn a_trigger_that_cannot_be_read_keeps_nobody_from_being_told() {
 
 #[tokio::test]
 async fn a_receiver_is_well_again_though_a_paused_trigger_still_has_calls_for_it() {
-    let bench = hasty();
+    let bench = Bench::hasty();
     bench.receiver.always("/hook", Does::Answer(503));
     let running = bench.start().await;
     running.configure(r#""retries":0"#).await;
@@ -136,7 +123,7 @@ async fn a_receiver_is_well_again_though_a_paused_trigger_still_has_calls_for_it
 
 #[tokio::test]
 async fn a_clock_that_was_put_back_keeps_no_receiver_waiting_that_is_back() {
-    let bench = hasty();
+    let bench = Bench::hasty();
     bench.receiver.always("/hook", Does::Answer(503));
     let running = bench.start().await;
     running.configure(r#""retries":0"#).await;
@@ -178,7 +165,7 @@ async fn a_clock_that_was_put_back_while_nothing_ran_keeps_nothing_waiting_that_
 
 #[tokio::test]
 async fn a_record_does_not_come_back_once_its_correction_went_to_a_corrected_url() {
-    let bench = Bench { handoff: Duration::from_secs(60), ..hasty() };
+    let bench = Bench { handoff: Duration::from_secs(60), ..Bench::hasty() };
     let running = bench.start().await;
     running.configure(r#""revisions":"all","retries":0"#).await;
     bench.receiver.does([Does::HoldThen(503)]);

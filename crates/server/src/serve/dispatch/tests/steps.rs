@@ -61,6 +61,41 @@ async fn a_record_that_fails_while_its_correction_is_claimed_does_not_come_after
     assert_eq!(ended.ending, Ending::Superseded);
 }
 
+/// It would come back when its receiver turns out to be down, after its correction went another way.
+#[tokio::test]
+async fn a_record_that_fails_for_good_while_its_correction_is_claimed_does_not_come_back() {
+    let bench = Bench { handoff: Duration::from_secs(60), ..Bench::hasty() };
+    let (mut dispatch, running) = bench.ready().await;
+    running.configure(r#""revisions":"all","retries":0"#).await;
+    let stop = CancellationToken::new();
+    let mut state = dispatch.state(stop.clone());
+    dispatch.claim(&mut state).await.unwrap();
+
+    bench.receiver.does([Does::Answer(503)]);
+    running.emit_all([(7, 1, false), (7, 2, false)]).await;
+    read(&mut dispatch, &mut state, DeliveryId::of_record(TRIGGER, session(7), 2)).await;
+    running.add_trigger(TRIGGER, r#""url":"https://crm.example/new","revisions":"all","retries":0"#).await;
+    dispatch.flush(&mut state).await.unwrap();
+    running.until("the record has failed", async || dispatch.lanes.ends() == 1).await;
+    let (now, lane) = ((dispatch.clock)(), lane(&running).await);
+    let until = now.plus_micros(60_000_000);
+    let claimed = dispatch.store.claim(lane, &dispatch.owner, now, 10, until).await.unwrap();
+    dispatch.hand_over(&mut state, claimed, now, Kind::Due).await.unwrap();
+    let lanes = dispatch.lanes.clone();
+    running.until("both have ended", async || lanes.ends() == 2).await;
+
+    let task = tokio::spawn(dispatch.run_from(state, stop.clone()));
+    bench.receiver.always("/hook", Does::Answer(503));
+    running.emit_all([(8, 1, false), (9, 1, false), (10, 1, false)]).await;
+    let came = |told: &[String]| [8, 9, 10].iter().all(|n| told.contains(&format!("/new {n} rev 1")));
+    running.until("fresh calls came the new way", async || came(&bench.receiver.told())).await;
+    running.until_settled().await;
+    stop.cancel();
+    task.await.unwrap().unwrap();
+    let of_seven: Vec<_> = bench.receiver.told().into_iter().filter(|line| line.contains(" 7 rev")).collect();
+    assert_eq!(of_seven, ["/hook 7 rev 1", "/new 7 rev 2"]);
+}
+
 #[tokio::test]
 async fn what_waits_in_lanes_is_not_sent_any_more_once_nobody_writes_down_what_comes_of_it() {
     let bench = Bench { handoff: Duration::from_secs(60), ..Bench::new() };
