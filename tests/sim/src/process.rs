@@ -89,7 +89,7 @@ impl Process {
             readiness: Arc::clone(&readiness),
             owner: format!("life-{number}"),
             lease: Duration::from_secs(16),
-            grace: Duration::from_secs(10),
+            grace: Duration::from_millis(10_500),
             concurrency: around.lanes.concurrency,
             breaker: around.breaker.clone(),
             max_hold: around.lanes.max_hold,
