@@ -45,8 +45,8 @@ sim: setup ## worlds in which everything goes wrong, SEEDS=100000 START=0; one i
 	$(CARGO) run --release --locked -q -p ringpost-sim --bin sim -- $(or $(START),0) $(if $(filter 1,$(SEEDS)),,$(or $(SEEDS),100000))
 
 fuzz: setup ## hostile input, SECONDS_EACH=15 for each target
-	$(CARGO) run --locked -p ringpost-ingest --example fuzz -- leg $(or $(SECONDS_EACH),15) $(or $(SEED),1)
-	$(CARGO) run --locked -p ringpost-ingest --example fuzz -- freeswitch $(or $(SECONDS_EACH),15) $(or $(SEED),1)
+	for dialect in leg freeswitch event kazoo cel cdr; do \
+	  $(CARGO) run --locked -q -p ringpost-ingest --example fuzz -- $$dialect $(or $(SECONDS_EACH),15) $(or $(SEED),1); done
 	$(CARGO) run --locked -p ringpost-trigger --example fuzz -- $(or $(SECONDS_EACH),15) $(or $(SEED),1)
 	$(CARGO) run --locked -p ringpost-deliver --example fuzz -- $(or $(SECONDS_EACH),15) $(or $(SEED),1)
 
