@@ -73,11 +73,15 @@ impl Keys {
         if has("eventname") && any(&["coreuuid", "eventdatetimestamp"]) {
             return Some(Dialect::FreeswitchEvent);
         }
-        let is_hook = has("action") && has("name") && has("data");
+        // What a message may be wrapped in: a webhook of version 2, a websocket, an answer of the API, a tool of the bus.
+        let is_hook = has("name") && (has("args") || (has("action") && has("data")));
+        let is_answer = has("data") && any(&["authtoken", "requestid", "pagesize", "status"]);
+        let is_queued = has("payload") && any(&["exchange", "routingkey"]);
         let is_change = has("action") && has("accountid") && has("type") && has("id");
         let is_message = any(&["callid", "accountid"])
             && any(&["eventname", "hookevent", "eventcategory", "calldirection"]);
-        (is_hook || is_change || is_message || any(&["hookevent", "pvttype"])).then_some(Dialect::Kazoo)
+        (is_hook || is_answer || is_queued || is_change || is_message || any(&["hookevent", "pvttype"]))
+            .then_some(Dialect::Kazoo)
     }
 }
 
@@ -144,11 +148,14 @@ mod tests {
     }
 
     #[test]
-    fn notices_of_kazoo_are_known_without_a_call_in_them() {
+    fn messages_of_kazoo_are_known_without_a_call_in_them() {
         let notices = [
             r#"[{"account_id":"a1","action":"doc_created","id":"c4","type":"user"}]"#,
             r#"{"action":"event","name":"CHANNEL_CREATE","data":{}}"#,
             r#"{"account_id":"a1","event_name":"voicemail_new"}"#,
+            r#"{"name":"CHANNEL_CREATE","args":{}}"#,
+            r#"{"data":[{"call_id":"a"}],"status":"success","request_id":"r"}"#,
+            r#"{"exchange":"callevt","payload":"{}"}"#,
         ];
         for notice in notices {
             assert_eq!(recognise(notice.as_bytes()), Some(Dialect::Kazoo), "{notice}");
