@@ -17,7 +17,7 @@ use crate::clock;
 use crate::config::{Backend, Config};
 use crate::topics;
 
-use renewed::Renewed;
+pub use renewed::Renewed;
 
 /// See [`open`].
 #[derive(Clone)]

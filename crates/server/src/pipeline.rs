@@ -3,6 +3,7 @@
 
 pub use crate::admin::Readiness;
 pub use crate::clock::{Clock, wall};
+pub use crate::log::Renewed;
 pub use crate::metrics::Metrics;
 pub use crate::resources::tenant_id;
 pub use crate::serve::{Aggregate, BacklogLimits, DeadLetters, Dispatch, Fire, LogIntake, TableReader};

@@ -20,7 +20,7 @@ fn told(outcomes: &[Outcome]) -> String {
 
 #[test]
 fn in_a_thousand_worlds_nothing_is_lost_doubled_or_out_of_order() {
-    let end = run_many(0..1_000, |_| {});
+    let end = run_many(0..1_000, run, |_| {});
     println!("{}", end.counts);
     assert!(end.failed.is_empty(), "{}", told(&end.failed));
     assert_eq!(end.done, 1_000);

@@ -24,4 +24,4 @@ pub use many::{Progress, run_many};
 pub use store::{Configuration, DayLog, DebtRow, Debts, Disk as StoreDisk, Records, SimStore};
 pub use trace::Trace;
 pub use weather::{Fault, Forecast, Luck, Weather, Window};
-pub use world::{Outcome, run, run_down_for_an_hour};
+pub use world::{Outcome, run, run_down_for_an_hour, run_several};

@@ -16,7 +16,7 @@ use crate::trace::Trace;
 use crate::weather::{Luck, Weather};
 
 pub use disk::{Disk, SimTopic};
-use group::Groups;
+use group::{Groups, Instance};
 pub use worker::SimWorker;
 
 /// Largest record, as the embedded log has it by default.
@@ -24,7 +24,11 @@ const RECORD_BYTES: usize = 1 << 20;
 
 /// The log; a clone is the same log.
 #[derive(Clone)]
-pub struct SimLog(Arc<Shared>);
+pub struct SimLog {
+    shared: Arc<Shared>,
+    /// Whose hands it is in, where several processes share it.
+    instance: Option<Instance>,
+}
 
 pub(crate) struct Shared {
     disk: Mutex<Disk>,
@@ -39,7 +43,7 @@ pub(crate) struct Shared {
 impl SimLog {
     /// An empty log with these topics.
     pub fn new(topics: Vec<SimTopic>, weather: Weather, clock: SimClock, trace: Trace, dice: Dice) -> Self {
-        Self(Arc::new(Shared {
+        let shared = Shared {
             disk: Mutex::new(Disk::new(topics)),
             groups: Mutex::default(),
             tail: watch::Sender::default(),
@@ -47,12 +51,27 @@ impl SimLog {
             clock,
             trace,
             dice: Mutex::new(dice),
-        }))
+        };
+        Self { shared: Arc::new(shared), instance: None }
+    }
+
+    /// The same in the hands of one of several processes.
+    #[must_use]
+    pub fn of(&self, instance: &str) -> Self {
+        Self { shared: Arc::clone(&self.shared), instance: Some(instance.into()) }
+    }
+
+    /// The process whose hands it is in stands still, or goes on.
+    pub fn stand_still(&self, still: bool) {
+        if let Some(instance) = &self.instance {
+            let now = self.shared.clock.elapsed();
+            self.shared.groups().hear(instance, !still, now);
+        }
     }
 
     /// What is durable.
     pub fn disk(&self) -> MutexGuard<'_, Disk> {
-        self.0.disk()
+        self.shared.disk()
     }
 }
 
@@ -60,7 +79,7 @@ impl Log for SimLog {
     type Worker = SimWorker;
 
     async fn append(&self, topic: &str, records: Vec<Record>) -> Result<Vec<(Partition, Offset)>, Error> {
-        let shared = &*self.0;
+        let shared = &*self.shared;
         let partitions = shared.disk().records_topic(topic)?;
         check_sizes(topic, &records)?;
         if records.is_empty() {
@@ -91,7 +110,7 @@ impl Log for SimLog {
     }
 
     async fn worker(&self, subscription: Subscription) -> Result<SimWorker, Error> {
-        SimWorker::join(Arc::clone(&self.0), subscription)
+        SimWorker::join(Arc::clone(&self.shared), subscription, self.instance.clone())
     }
 }
 
@@ -101,7 +120,9 @@ impl Shared {
     }
 
     fn groups(&self) -> MutexGuard<'_, Groups> {
-        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        groups.miss(self.clock.elapsed());
+        groups
     }
 
     /// A batch is of any size.

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use crate::counts::Counts;
-use crate::world::{Outcome, run};
+use crate::world::Outcome;
 
 /// After so many failures no more seeds are begun.
 const ENOUGH: usize = 20;
@@ -22,8 +22,12 @@ pub struct Progress {
     pub counts: Counts,
 }
 
-/// Runs seeds, and tells of each that is over.
-pub fn run_many(seeds: Range<u64>, mut progress: impl FnMut(&Progress)) -> Progress {
+/// Runs seeds, each by `run`, and tells of each that is over.
+pub fn run_many(
+    seeds: Range<u64>,
+    run: fn(u64, bool) -> Outcome,
+    mut progress: impl FnMut(&Progress),
+) -> Progress {
     let next = AtomicU64::new(seeds.start);
     let workers = thread::available_parallelism().map_or(1, usize::from);
     let (told, outcomes) = mpsc::sync_channel(workers);

@@ -57,6 +57,8 @@ pub(crate) struct Plan {
     pub noise: (u64, u64),
     /// Partitions of every topic.
     pub partitions: u32,
+    /// How many processes share the work, as on Kafka; 1 = one, with the log in a file.
+    pub instances: usize,
 }
 
 impl Plan {
@@ -86,6 +88,7 @@ impl Plan {
             jumps: Vec::new(),
             noise: (0, 0),
             partitions: 8,
+            instances: 1,
         }
     }
 
@@ -117,6 +120,16 @@ impl Plan {
             jumps: faults::jumps(span, &mut dice),
             noise: (*dice.pick(&[0, 5, 30]), *dice.pick(&[0, 0, 10])),
             partitions: *dice.pick(&[1, 2, 8]),
+            instances: 1,
         }
+    }
+
+    /// The same with several processes, which come and go.
+    pub(crate) fn of_several(seed: u64) -> Self {
+        let mut dice = Dice::new(seed, "several");
+        let plan = Self::of(seed);
+        let instances = dice.between(2, 3) as usize;
+        let halts = faults::halts_of(instances, plan.span, &mut dice);
+        Self { instances, halts, partitions: *dice.pick(&[2, 4, 8]), ..plan }
     }
 }

@@ -1,7 +1,11 @@
 //! One life of a process: the loops of the pipeline over the simulated log, store and receivers, from its start to
 //! its crash or stop. Nothing in memory outlives it.
 
+mod served;
+mod still;
+
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
@@ -10,7 +14,7 @@ use ringpost::pipeline::{
     SESSIONS, TableReader, TriggerCache,
 };
 use ringpost_api::SharedAccess;
-use ringpost_bus::{Log, Subscription};
+use ringpost_bus::Subscription;
 use ringpost_deliver::{LaneConfig, Lanes, Limits};
 use ringpost_session::Settings;
 use tokio::sync::watch;
@@ -21,6 +25,9 @@ use crate::clock::SimClock;
 use crate::log::SimLog;
 use crate::receiver::Receivers;
 use crate::store::SimStore;
+
+use served::Served;
+use still::Still;
 
 /// What every life of the process shares.
 #[derive(Clone)]
@@ -57,6 +64,8 @@ pub(crate) struct Process {
     pub lanes: Lanes,
     /// Cancelled when it is no more: who waits for its answer waits no longer.
     pub gone: CancellationToken,
+    log: SimLog,
+    still: Still,
     stop: CancellationToken,
     parts: JoinSet<(&'static str, anyhow::Result<()>)>,
     /// Ends with the process.
@@ -64,12 +73,18 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts all parts.
+    /// Starts all parts. `instance` is its name, where it is one of several.
     ///
     /// # Errors
     /// The log refuses a worker: a mistake in the world.
-    pub(crate) async fn start(number: u32, around: &Surroundings) -> anyhow::Result<Self> {
-        let Surroundings { clock, log, store, receivers, access, .. } = around.clone();
+    pub(crate) async fn start(
+        number: u32,
+        around: &Surroundings,
+        instance: Option<&str>,
+    ) -> anyhow::Result<Self> {
+        let Surroundings { clock, store, receivers, access, .. } = around.clone();
+        let log = instance.map_or_else(|| around.log.clone(), |instance| around.log.of(instance));
+        let several = instance.is_some();
         let metrics = Arc::new(Metrics::new()?);
         let readiness = Arc::new(Readiness::default());
         let dead_letters = DeadLetters::new(store.clone(), Arc::clone(&metrics));
@@ -78,7 +93,7 @@ impl Process {
             Lanes::new(around.lanes.clone(), receivers.wire(number), Arc::new(move || wall()));
         let cache = TriggerCache::new(store.clone(), Duration::from_secs(600));
         let dispatch = Dispatch {
-            worker: log.worker(subscription("dispatch", CDRS, None)).await?,
+            worker: Served::join(&log, subscription("dispatch", CDRS, None), several).await?,
             store: store.clone(),
             clock: clock.wall(),
             lanes: lanes.clone(),
@@ -99,7 +114,7 @@ impl Process {
         };
         let settings = watch::Sender::new(Arc::new(Settings::default()));
         let aggregate = Aggregate {
-            worker: log.worker(subscription("aggregate", LEGS, Some(SESSIONS))).await?,
+            worker: Served::join(&log, subscription("aggregate", LEGS, Some(SESSIONS)), several).await?,
             clock: clock.wall(),
             config: around.sessions.clone(),
             settings: settings.subscribe(),
@@ -110,7 +125,7 @@ impl Process {
             interval: std::time::Duration::ZERO,
         };
         let intake = LogIntake {
-            log,
+            log: log.clone(),
             store,
             clock: clock.wall(),
             access: access.clone(),
@@ -120,27 +135,39 @@ impl Process {
         let limits = ringpost_api::Limits { body: 10 << 20, time: Duration::from_secs(30) };
         let router = ringpost_api::router(access, intake, limits);
         let (stop, gone) = (CancellationToken::new(), CancellationToken::new());
-        let mut parts = JoinSet::new();
+        let (mut parts, still) = (JoinSet::new(), Still::default());
         let token = stop.clone();
-        parts.spawn(async move { ("aggregate", aggregate.run(token).await) });
+        parts.spawn(still.wrap(async move { ("aggregate", aggregate.run(token).await) }));
         let token = stop.clone();
-        parts.spawn(async move { ("dispatch", dispatch.run(token).await) });
+        parts.spawn(still.wrap(async move { ("dispatch", dispatch.run(token).await) }));
         let token = stop.clone();
-        parts.spawn(async move {
+        parts.spawn(still.wrap(async move {
             cache.run(Duration::from_secs(1), token).await;
             ("triggers", Ok(()))
-        });
-        Ok(Self { number, router, metrics, lanes, gone, stop, parts, _settings: settings })
+        }));
+        Ok(Self { number, router, metrics, lanes, gone, log, still, stop, parts, _settings: settings })
     }
 
-    /// Waits for a part to end by itself, which none should.
-    pub(crate) async fn ends(&mut self) -> String {
-        match self.parts.join_next().await {
-            Some(Ok((part, Ok(())))) => format!("{part} ended by itself"),
-            Some(Ok((part, Err(error)))) => format!("{part} ended: {error:#}"),
-            Some(Err(panic)) => format!("a part panicked: {panic}"),
-            None => std::future::pending().await,
-        }
+    /// Ready when a part ends by itself, which none should.
+    pub(crate) fn poll_ends(&mut self, context: &mut Context<'_>) -> Poll<String> {
+        let told = match self.parts.poll_join_next(context) {
+            Poll::Ready(Some(Ok((part, Ok(()))))) => format!("{part} ended by itself"),
+            Poll::Ready(Some(Ok((part, Err(error))))) => format!("{part} ended: {error:#}"),
+            Poll::Ready(Some(Err(panic))) => format!("a part panicked: {panic}"),
+            Poll::Ready(None) | Poll::Pending => return Poll::Pending,
+        };
+        Poll::Ready(told)
+    }
+
+    /// Stands still as on SIGSTOP, or goes on. What its lanes have in hand goes on without it.
+    pub(crate) fn stand_still(&self, still: bool) {
+        self.still.set(still);
+        self.log.stand_still(still);
+    }
+
+    /// Whether it stands still.
+    pub(crate) fn is_still(&self) -> bool {
+        self.still.is()
     }
 
     /// Dies on the spot: everything is dropped in whatever it waits for.

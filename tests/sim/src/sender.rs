@@ -20,8 +20,8 @@ use crate::trace::Trace;
 /// After this a sender looks again for a process that takes its legs.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// Where legs are taken at this moment; none = nobody listens.
-pub(crate) type Intake = watch::Receiver<Option<(Router, CancellationToken)>>;
+/// Where legs are taken at this moment; empty = nobody listens.
+pub(crate) type Intake = watch::Receiver<Vec<(Router, CancellationToken)>>;
 
 /// A leg to be sent.
 #[derive(Debug, Clone)]
@@ -139,7 +139,9 @@ impl Sender {
 
     /// None = no answer.
     async fn try_once(&mut self, body: &[u8]) -> Option<StatusCode> {
-        let (router, gone) = self.intake.borrow().clone()?;
+        let listeners = self.intake.borrow().len() as u64;
+        let which = if listeners > 1 { self.dice.below(listeners) as usize } else { 0 };
+        let (router, gone) = self.intake.borrow().get(which).cloned()?;
         let request =
             Request::post(format!("/ingest/{}/{}", self.pbx, self.pbx)).body(Body::from(body.to_vec()));
         let request = request.expect("a path of plain characters");

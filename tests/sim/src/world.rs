@@ -1,7 +1,8 @@
 //! The world of one seed: everything is set up as planned, runs until all is quiet, and is looked at.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use ringpost::pipeline::{CDRS, LEGS, SESSIONS};
@@ -17,7 +18,7 @@ use crate::clock::SimClock;
 use crate::counts::Counts;
 use crate::dice::Dice;
 use crate::log::{SimLog, SimTopic};
-use crate::plan::{Change, Halt, Plan, Stop};
+use crate::plan::{Change, Plan, Stop};
 use crate::process::{Process, Surroundings};
 use crate::receiver::Receivers;
 use crate::sender::{Sender, Sent};
@@ -57,13 +58,30 @@ pub(crate) struct World {
     /// When which life of the process ended without warning.
     pub(crate) crashes: Vec<(u32, Duration)>,
     pub(crate) trace: Trace,
-    intake: watch::Sender<Option<(axum::Router, tokio_util::sync::CancellationToken)>>,
+    intake: watch::Sender<Vec<(axum::Router, tokio_util::sync::CancellationToken)>>,
+    /// By instance; none = it is away.
+    processes: Vec<Option<Process>>,
+    /// When those that are away start again.
+    back_at: Vec<Duration>,
     lives: u32,
+}
+
+/// What is done to one of the processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Act {
+    Halt(Stop, Duration),
+    Start,
+    GoOn,
 }
 
 /// Runs the world of a seed. `keep` = the lines of its trace are wanted.
 pub fn run(seed: u64, keep: bool) -> Outcome {
     run_plan(Plan::of(seed), seed, keep)
+}
+
+/// Runs the world of a seed with several processes on one log.
+pub fn run_several(seed: u64, keep: bool) -> Outcome {
+    run_plan(Plan::of_several(seed), seed, keep)
 }
 
 /// Runs the world in which a receiver is down for an hour, and a call comes every so often.
@@ -106,8 +124,11 @@ impl World {
         let (breaker, backlog) = (plan.breaker.clone(), plan.backlog);
         let around = Surroundings { clock, log, store, receivers, access, lanes, breaker, backlog, sessions };
         let (sent, counts, wrong, crashes) = Default::default();
-        let (intake, _) = watch::channel(None);
-        let world = Self { plan, around, sent, counts, wrong, crashes, trace, intake, lives: 0 };
+        let (intake, _) = watch::channel(Vec::new());
+        let processes = (0..plan.instances).map(|_| None).collect();
+        let (back_at, lives) = (vec![Duration::ZERO; plan.instances], 0);
+        let world =
+            Self { plan, around, sent, counts, wrong, crashes, trace, intake, processes, back_at, lives };
         world.configure();
         world
     }
@@ -131,15 +152,25 @@ impl World {
         }
         others.spawn(jumps(self.around.clock.clone(), self.plan.jumps.clone(), self.trace.clone()));
         others.spawn(changes(self.around.clone(), self.plan.changes.clone()));
-        let mut process = self.start().await;
-        for halt in self.plan.halts.clone() {
-            process = self.until(halt.at, process).await;
-            process = self.halt(halt, process).await;
+        for at in 0..self.processes.len() {
+            self.start(at).await;
         }
-        process = self.until(self.plan.span, process).await;
+        let mut acts: BTreeMap<(Duration, usize), (usize, Act)> = BTreeMap::new();
+        for (number, halt) in self.plan.halts.iter().enumerate() {
+            acts.insert((halt.at, number), (halt.instance, Act::Halt(halt.how, halt.away)));
+        }
+        let mut number = acts.len();
+        while let Some(((at, _), (instance, act))) = acts.pop_first() {
+            self.until(at).await;
+            if let Some((after, next)) = self.act(instance, act).await {
+                number += 1;
+                acts.insert((self.around.clock.elapsed() + after, number), (instance, next));
+            }
+        }
+        self.until(self.plan.span).await;
         self.trace.note(format_args!("all faults are over"));
-        process = self.quiet(process, &mut others).await;
-        self.end(process).await;
+        self.quiet(&mut others).await;
+        self.end().await;
     }
 
     fn senders(&self) -> Vec<Sender> {
@@ -158,50 +189,84 @@ impl World {
         self.plan.legs.iter().map(sender).collect()
     }
 
-    async fn start(&mut self) -> Process {
+    async fn start(&mut self, at: usize) {
         self.lives += 1;
         self.trace.note(format_args!("life {} begins", self.lives));
-        let process = Process::start(self.lives, &self.around).await.expect("the log takes every worker");
-        self.intake.send_replace(Some((process.router.clone(), process.gone.clone())));
-        process
+        let name = format!("ringpost-{at}");
+        let instance = Some(name.as_str()).filter(|_| self.plan.instances > 1);
+        let process = Process::start(self.lives, &self.around, instance).await;
+        self.processes[at] = Some(process.expect("the log takes every worker"));
+        self.tell_who_listens();
     }
 
-    /// Lets the process run until then. A part that ends by itself is wrong; the process is started again.
-    async fn until(&mut self, at: Duration, mut process: Process) -> Process {
+    fn tell_who_listens(&self) {
+        let listening = self.processes.iter().flatten().filter(|process| !process.is_still());
+        self.intake
+            .send_replace(listening.map(|process| (process.router.clone(), process.gone.clone())).collect());
+    }
+
+    /// Lets the processes run until then. A part that ends by itself is wrong; its process is started again.
+    async fn until(&mut self, at: Duration) {
         let wait = at.saturating_sub(self.around.clock.elapsed());
         let deadline = Instant::now() + wait;
         loop {
-            let ended = tokio::select! {
+            let (at, ended) = tokio::select! {
                 biased;
-                ended = process.ends() => ended,
-                () = tokio::time::sleep_until(deadline) => return process,
+                ended = first_end(&mut self.processes) => ended,
+                () = tokio::time::sleep_until(deadline) => return,
             };
             self.trace.note(format_args!("{ended}"));
             self.wrong.push(ended);
-            self.crash(process).await;
-            process = self.start().await;
+            self.crash(at).await;
+            self.start(at).await;
         }
     }
 
-    async fn halt(&mut self, halt: Halt, process: Process) -> Process {
-        self.trace.note(format_args!("{:?} of life {}", halt.how, process.number));
-        match halt.how {
-            Stop::Crash => self.crash(process).await,
-            Stop::Term => self.stop(process).await,
+    /// Does it; says what is to follow, and after how long.
+    async fn act(&mut self, at: usize, act: Act) -> Option<(Duration, Act)> {
+        let Act::Halt(how, away) = act else {
+            if act == Act::Start {
+                self.start(at).await;
+            } else if let Some(process) = &self.processes[at] {
+                self.trace.note(format_args!("life {} goes on", process.number));
+                process.stand_still(false);
+                self.tell_who_listens();
+            }
+            return None;
+        };
+        let Some(process) = &self.processes[at] else {
+            // Whoever is away is halted as soon as it is back.
+            let back = self.back_at[at].saturating_sub(self.around.clock.elapsed());
+            return Some((back, act));
+        };
+        if process.is_still() {
+            return None;
         }
-        tokio::time::sleep(halt.away).await;
-        self.start().await
+        self.trace.note(format_args!("{how:?} of life {}", process.number));
+        match how {
+            Stop::Still => {
+                process.stand_still(true);
+                self.tell_who_listens();
+                return Some((away, Act::GoOn));
+            }
+            Stop::Crash => self.crash(at).await,
+            Stop::Term => self.stop(at).await,
+        }
+        self.back_at[at] = self.around.clock.elapsed() + away;
+        Some((away, Act::Start))
     }
 
-    async fn crash(&mut self, process: Process) {
-        self.intake.send_replace(None);
+    async fn crash(&mut self, at: usize) {
+        let Some(process) = self.processes[at].take() else { return };
+        self.tell_who_listens();
         self.crashes.push((process.number, self.around.clock.elapsed()));
         self.counts.add_life(&process.metrics);
         process.crash().await;
     }
 
-    async fn stop(&mut self, process: Process) {
-        self.intake.send_replace(None);
+    async fn stop(&mut self, at: usize) {
+        let Some(process) = self.processes[at].take() else { return };
+        self.tell_who_listens();
         let (number, metrics) = (process.number, Arc::clone(&process.metrics));
         match process.stop().await {
             // The disk was away until the end: it is as good as a crash.
@@ -214,26 +279,31 @@ impl World {
     }
 
     /// Until every leg is sent, every record dispatched, every session closed, and nothing is owed.
-    async fn quiet(&mut self, mut process: Process, others: &mut JoinSet<()>) -> Process {
+    async fn quiet(&mut self, others: &mut JoinSet<()>) {
         let deadline = self.around.clock.elapsed() + PATIENCE;
         let mut leaps = 0;
         loop {
-            process = self.until(self.around.clock.elapsed() + Duration::from_secs(1), process).await;
+            self.until(self.around.clock.elapsed() + Duration::from_secs(1)).await;
             while others.try_join_next().is_some() {}
-            let stats = process.lanes.stats();
-            let is_still = others.is_empty() && self.lags() == (0, 0) && stats.in_flight + stats.waiting == 0;
-            let live = Counts::gauge(&process.metrics, "ringpost_session_live");
+            let in_lanes = |process: &Process| {
+                let stats = process.lanes.stats();
+                stats.in_flight + stats.waiting
+            };
+            let in_lanes: usize = self.processes.iter().flatten().map(in_lanes).sum();
+            let is_still = others.is_empty() && self.lags() == (0, 0) && in_lanes == 0;
+            let live = |process: &Process| Counts::gauge(&process.metrics, "ringpost_session_live");
+            let live: u64 = self.processes.iter().flatten().map(live).sum();
             let (owed, untold) = self.waits();
             if is_still && live == 0 && owed + untold == 0 && leaps > 0 {
-                return process;
+                return;
             }
             if self.around.clock.elapsed() > deadline || leaps > LEAPS {
                 let lags = self.lags();
                 let left = others.len();
                 self.wrong.push(format!(
-                    "never quiet: {left} senders, lags {lags:?}, {live} sessions, {owed} owed, {untold} notices, lanes {stats:?}"
+                    "never quiet: {left} senders, lags {lags:?}, {live} sessions, {owed} owed, {untold} notices, {in_lanes} in lanes"
                 ));
-                return process;
+                return;
             }
             if is_still {
                 leaps += 1;
@@ -255,12 +325,27 @@ impl World {
         (disk.lag("aggregate", LEGS), disk.lag("dispatch", CDRS))
     }
 
-    async fn end(&mut self, process: Process) {
-        self.stop(process).await;
+    async fn end(&mut self) {
+        for at in 0..self.processes.len() {
+            self.stop(at).await;
+        }
         let sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner).wrong.clone();
         self.wrong.extend(sent);
         self.counts.lives = self.lives;
     }
+}
+
+/// The first process of which a part ends by itself.
+async fn first_end(processes: &mut [Option<Process>]) -> (usize, String) {
+    std::future::poll_fn(|context| {
+        for (at, process) in processes.iter_mut().enumerate() {
+            if let Some(Poll::Ready(told)) = process.as_mut().map(|process| process.poll_ends(context)) {
+                return Poll::Ready((at, told));
+            }
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 fn topics(partitions: u32) -> Vec<SimTopic> {

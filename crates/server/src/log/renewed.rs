@@ -11,7 +11,8 @@ use ringpost_bus::{Commit, Error, Event, Log, Partition, Subscription, Worker};
 use tokio::task::JoinHandle;
 use tracing::warn;
 
-pub(crate) struct Renewed<L: Log> {
+/// See the module.
+pub struct Renewed<L: Log> {
     log: L,
     subscription: Subscription,
     worker: Option<L::Worker>,
@@ -26,7 +27,7 @@ impl<L: Log> Renewed<L> {
     ///
     /// # Errors
     /// As the log's own.
-    pub(crate) async fn join(log: L, subscription: Subscription) -> Result<Self, Error> {
+    pub async fn join(log: L, subscription: Subscription) -> Result<Self, Error> {
         let worker = Some(log.worker(subscription.clone()).await?);
         Ok(Self { log, subscription, worker, joining: None, assigned: BTreeSet::new() })
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ringpost_bus::{Assignment, Batch, Commit, Error, Event, Partition, Subscription, Worker};
 use tokio::sync::watch;
 
-use super::group::Member;
+use super::group::{Instance, Member};
 use super::{Shared, check_sizes, write_failed};
 use crate::weather::Luck;
 
@@ -15,6 +15,7 @@ use crate::weather::Luck;
 pub struct SimWorker {
     shared: Arc<Shared>,
     member: Member,
+    instance: Option<Instance>,
     topics: Vec<String>,
     state: Option<String>,
     /// By partition the offset to read next, one for each topic.
@@ -28,7 +29,11 @@ pub struct SimWorker {
 }
 
 impl SimWorker {
-    pub(super) fn join(shared: Arc<Shared>, what: Subscription) -> Result<Self, Error> {
+    pub(super) fn join(
+        shared: Arc<Shared>,
+        what: Subscription,
+        instance: Option<Instance>,
+    ) -> Result<Self, Error> {
         let Subscription { group, topics, state } = what;
         let mut counts = Vec::new();
         for topic in &topics {
@@ -42,12 +47,25 @@ impl SimWorker {
             let why = "topics read together need the same number of partitions";
             return Err(Error::Topic { topic: (*topic).clone(), why });
         }
-        let member = shared.groups().join(&group, &topics, partitions)?;
+        let member = shared.groups().join(&group, &topics, partitions, instance.as_ref())?;
         let tail = shared.tail.subscribe();
         shared.tail.send_replace(());
         let (cursors, leaving) = Default::default();
         let (turn, idled, has_read, committing) = (0, 0, false, false);
-        Ok(Self { shared, member, topics, state, cursors, leaving, turn, tail, idled, has_read, committing })
+        Ok(Self {
+            shared,
+            member,
+            instance,
+            topics,
+            state,
+            cursors,
+            leaving,
+            turn,
+            tail,
+            idled,
+            has_read,
+            committing,
+        })
     }
 
     /// What the group wants of this worker, one thing at a time.
@@ -152,12 +170,26 @@ impl SimWorker {
         disk.check(&self.member.group, &commit)?;
         match luck {
             Luck::Fine => disk.commit(&self.member.group, self.state.as_deref(), commit),
+            // A transaction that was given up may end its writer.
+            _ if self.instance.is_some() && self.shared.weather.part(1) == 0 => return Err(self.broken()),
             Luck::Full => return Err(Error::Full),
             Luck::Fails | Luck::LostAnswer => return Err(write_failed()),
         }
         drop(disk);
         self.shared.tail.send_replace(());
         Ok(())
+    }
+
+    fn broken(&self) -> Error {
+        Error::Broken { group: self.member.group.clone(), reason: "its transaction was given up".to_owned() }
+    }
+
+    fn check_known(&self) -> Result<(), Error> {
+        if self.shared.groups().knows(&self.member) {
+            return Ok(());
+        }
+        self.shared.trace.note(format_args!("{} was missed", self.member.group));
+        Err(Error::Lost { group: self.member.group.clone(), reason: "it was silent for too long".to_owned() })
     }
 
     fn check_uninterrupted(&self) -> Result<(), Error> {
@@ -177,6 +209,7 @@ impl Worker for SimWorker {
         let mut waited = false;
         loop {
             self.tail.borrow_and_update();
+            self.check_known()?;
             if let Some(event) = self.rebalance() {
                 return Ok(event);
             }
@@ -233,7 +266,8 @@ impl Worker for SimWorker {
 /// Its partitions are free for the others of its group.
 impl Drop for SimWorker {
     fn drop(&mut self) {
-        self.shared.groups().part(&self.member);
+        let now = self.shared.clock.elapsed();
+        self.shared.groups().part(&self.member, now);
         self.shared.tail.send_replace(());
     }
 }

@@ -17,17 +17,21 @@ pub(crate) enum Stop {
     Crash,
     /// As on SIGTERM.
     Term,
+    /// As on SIGSTOP: it does not end, but stands still.
+    Still,
 }
 
-/// The process ends, and starts again.
+/// A process ends, and starts again; or stands still, and goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Halt {
     /// When.
     pub at: Duration,
     /// How.
     pub how: Stop,
-    /// After so long it starts again.
+    /// After so long it starts again, or goes on.
     pub away: Duration,
+    /// Which of several.
+    pub instance: usize,
 }
 
 fn at(span: Duration, dice: &mut Dice) -> Duration {
@@ -120,6 +124,22 @@ pub(super) fn halts(span: Duration, dice: &mut Dice) -> Vec<Halt> {
             at: at(span, dice),
             how: if dice.percent(75) { Stop::Crash } else { Stop::Term },
             away: Duration::from_millis(*dice.pick(&[0, 50, 1_000, 8_000, 25_000])),
+            instance: 0,
+        })
+        .collect();
+    halts.sort_by_key(|halt| halt.at);
+    halts
+}
+
+/// The same of several processes. Some stand still, mostly for longer than their group waits for them.
+pub(super) fn halts_of(instances: usize, span: Duration, dice: &mut Dice) -> Vec<Halt> {
+    let count = *dice.pick(&[1, 2, 4, 10, 20]);
+    let mut halts: Vec<Halt> = (0..count)
+        .map(|_| Halt {
+            at: at(span, dice),
+            how: *dice.pick(&[Stop::Crash, Stop::Crash, Stop::Term, Stop::Still]),
+            away: Duration::from_millis(*dice.pick(&[0, 50, 1_000, 8_000, 15_000, 25_000, 60_000])),
+            instance: dice.below(instances as u64) as usize,
         })
         .collect();
     halts.sort_by_key(|halt| halt.at);
