@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 CARGO ?= cargo
 
-.PHONY: sim help setup build demo test verify bench fuzz mutants truth
+.PHONY: sim sim-several help setup build demo test verify bench fuzz mutants truth
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -43,6 +43,9 @@ mutants: setup ## 20 faults planted in `session`, one at a time: each must be no
 
 sim: setup ## worlds in which everything goes wrong, SEEDS=100000 START=0; one is shown with all that happens in it
 	$(CARGO) run --release --locked -q -p ringpost-sim --bin sim -- $(or $(START),0) $(if $(filter 1,$(SEEDS)),,$(or $(SEEDS),100000))
+
+sim-several: setup ## the same with two or three processes on one log
+	$(CARGO) run --release --locked -q -p ringpost-sim --bin sim -- --several $(or $(START),0) $(if $(filter 1,$(SEEDS)),,$(or $(SEEDS),100000))
 
 fuzz: setup ## hostile input, SECONDS_EACH=15 for each target
 	for dialect in leg freeswitch event kazoo cel cdr; do \

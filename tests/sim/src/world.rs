@@ -136,6 +136,7 @@ impl World {
     /// Puts the configuration in, before the weather turns.
     fn configure(&self) {
         let mut disk = self.around.store.disk();
+        disk.owed.several = self.plan.instances > 1;
         for tenant in &self.plan.tenants {
             disk.configure_tenant(tenant);
         }
@@ -269,13 +270,18 @@ impl World {
         self.tell_who_listens();
         let (number, metrics) = (process.number, Arc::clone(&process.metrics));
         match process.stop().await {
-            // The disk was away until the end: it is as good as a crash.
-            Some(why) if why.contains("before the stop") && self.around.store.is_away() => {
+            // Nothing could be written until the end: it is as good as a crash.
+            Some(why) if why.contains("before the stop") && self.nobody_can_write() => {
                 self.crashes.push((number, self.around.clock.elapsed()));
             }
             other => self.wrong.extend(other),
         }
         self.counts.add_life(&metrics);
+    }
+
+    /// The disk is away, or one that stands still is in the middle of a write.
+    fn nobody_can_write(&self) -> bool {
+        self.around.store.is_away() || self.processes.iter().flatten().any(Process::is_still)
     }
 
     /// Until every leg is sent, every record dispatched, every session closed, and nothing is owed.

@@ -40,8 +40,9 @@ use crate::trigger_cache::TriggerSource;
 use backlog::Backlog;
 pub use backlog::Limits as BacklogLimits;
 pub use fire::Fire;
-use pending::{Pending, Place};
+use pending::Pending;
 use receivers::Receivers;
+use records::Fresh;
 
 /// Records read and not yet settled: bounds memory, and how much a crash makes us look at again. Less than is got
 /// through in `handoff`: what waits longer is owed, and that costs a busy machine more than the delivery.
@@ -120,7 +121,7 @@ struct State {
     /// When the positions are committed.
     commit_at: Option<Instant>,
     /// Deliveries in lanes that no debt stands for: the record they are of waits for them.
-    fresh: BTreeMap<DeliveryId, Place>,
+    fresh: BTreeMap<DeliveryId, Fresh>,
     /// Deliveries in lanes that a debt of ours stands for.
     owed: HashSet<DeliveryId>,
     claim_at: Option<Instant>,
@@ -420,8 +421,8 @@ impl State {
     /// The delivery is in no lane any more. Once what is pending is durable, its record need not wait for it.
     fn forget(&mut self, delivery: DeliveryId) {
         self.owed.remove(&delivery);
-        if let Some(place) = self.fresh.remove(&delivery) {
-            self.pending.settle(place);
+        if let Some(fresh) = self.fresh.remove(&delivery) {
+            self.pending.settle(fresh.place);
         }
     }
 

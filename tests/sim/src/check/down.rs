@@ -10,6 +10,9 @@ use super::expected::All;
 use crate::receiver::Got;
 use crate::world::World;
 
+/// Every dispatcher looks once a second what others have said of lanes.
+const LOOK: Duration = Duration::from_secs(2);
+
 pub(super) fn check(world: &World, expected: &All, wrong: &mut Vec<String>) {
     let got = world.around.receivers.got();
     let triggers: BTreeMap<TriggerId, &Trigger> =
@@ -34,7 +37,9 @@ pub(super) fn check(world: &World, expected: &All, wrong: &mut Vec<String>) {
 
 /// While a lane is open, at most one request of what waits is in flight that was sent since it opened.
 fn probes(world: &World, got: &[Got], waits: impl Fn(&Got) -> bool, wrong: &mut Vec<String>) {
-    for (lane, from, to) in open_times(world) {
+    for (lane, opened, to) in open_times(world) {
+        // Others hear of it when they look next.
+        let from = opened + if world.plan.instances > 1 { LOOK } else { Duration::ZERO };
         let is_sent_then = |one: &&Got| one.lane == lane && from < one.sent && one.sent < to && waits(one);
         let sent: Vec<&Got> = got.iter().filter(is_sent_then).collect();
         for pair in sent.windows(2) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ringpost_model::{DeliveryId, LaneId, Timestamp};
+use ringpost_model::{Delivery, DeliveryId, LaneId, Timestamp};
 use ringpost_store::{Debt, Ended, LaneDue};
 
 use super::debts::{DebtRow, superseded};
@@ -95,9 +95,9 @@ impl Owed {
         let mut delivered = Vec::new();
         for id in some {
             let Some(row) = self.debts.rows.get(id) else { continue };
-            if row.owner.is_some() && self.delivered.contains(id) {
+            if (row.owner.is_some() || self.several) && self.delivered.contains(id) {
                 delivered.push(row.debt.delivery.clone());
-            } else if self.debts.has_newer(&row.debt.delivery) {
+            } else if self.debts.has_newer(&row.debt.delivery) || self.is_outrun(&row.debt.delivery) {
                 ended.push(superseded(row.debt.delivery.clone(), to.now));
             } else if claimed.len() < most {
                 leased.push(*id);
@@ -114,6 +114,13 @@ impl Owed {
             self.debts.delete(over, to.owner, to.now);
         }
         (claimed, ended)
+    }
+
+    /// A later revision was delivered.
+    fn is_outrun(&self, delivery: &Delivery) -> bool {
+        let Delivery { trigger, session, rev, .. } = *delivery;
+        let mut later = (rev + 1..=rev + 8).map(|rev| DeliveryId::of_record(trigger, session, rev));
+        self.several && !delivery.is_notice() && later.any(|later| self.delivered.contains(&later))
     }
 
     /// Every lane with debts that can be claimed now or later, earliest first.

@@ -13,6 +13,8 @@ use super::lanes::Lanes;
 /// What is owed, and what belongs to it.
 #[derive(Debug, Clone, Default)]
 pub struct Owed {
+    /// Several dispatchers share it: whoever claims a debt asks the log about it, as the store on PostgreSQL has to.
+    pub several: bool,
     /// What the log knows as delivered, as of the last claim.
     pub(super) delivered: BTreeSet<DeliveryId>,
     /// What is owed.

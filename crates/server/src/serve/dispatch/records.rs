@@ -4,9 +4,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use ringpost_bus::{Batch, Event, Message, Worker};
+use ringpost_bus::{Batch, Event, Message, Partition, Worker};
 use ringpost_deliver::{Content, Job, Tries};
-use ringpost_model::{Delivery, DeliveryId, Dialect, Envelope, Revisions, Timestamp, Trigger};
+use ringpost_model::{Delivery, DeliveryId, Dialect, Envelope, LaneId, Revisions, Timestamp, Trigger};
 use ringpost_store::{LaneLedger, NewSession};
 use tracing::warn;
 
@@ -39,16 +39,43 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
                 }
             }
             Event::Revoked(partitions) => {
+                self.keep_in_lanes(state, &partitions);
                 self.flush(state).await?;
                 self.commit(state).await?;
                 for partition in partitions {
                     state.partitions.remove(&partition);
-                    state.fresh.retain(|_, place| place.partition != partition);
                 }
             }
         }
         self.readiness.dispatch.store(!state.partitions.is_empty(), Ordering::Release);
         Ok(())
+    }
+
+    /// Earlier revisions that are in our lanes are leased, so that no other dispatcher tries the correction before them.
+    fn keep_earlier(&self, state: &mut State, delivery: &Delivery) {
+        let Delivery { trigger, session, rev, .. } = *delivery;
+        for earlier in (1..rev).map(|rev| DeliveryId::of_record(trigger, session, rev)) {
+            if let Some(fresh) = state.fresh.get(&earlier) {
+                let job = Arc::clone(&fresh.job);
+                state.lease_fresh(&job, job.trigger.lane().id(), self.leased_until());
+            }
+        }
+    }
+
+    fn leased_until(&self) -> Timestamp {
+        (self.clock)().plus_micros(i64::try_from(self.lease.as_micros()).unwrap_or(i64::MAX))
+    }
+
+    /// What has fired in partitions that go to others stays in our lanes. It is leased, so that whoever reads on after our
+    /// position knows of it.
+    fn keep_in_lanes(&self, state: &mut State, partitions: &[Partition]) {
+        let until = self.leased_until();
+        let leaves = |fresh: &&Fresh| partitions.contains(&fresh.place.partition);
+        let jobs: Vec<Arc<Job>> =
+            state.fresh.values().filter(leaves).map(|fresh| Arc::clone(&fresh.job)).collect();
+        for job in jobs {
+            state.lease_fresh(&job, job.trigger.lane().id(), until);
+        }
     }
 
     async fn handle_records(&mut self, state: &mut State, batch: Batch) {
@@ -177,6 +204,7 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
             last: false,
         };
         if let Some(why) = why_owed {
+            self.keep_earlier(state, &job.delivery);
             let lane = job.trigger.lane().id();
             let debt = report::debt(&job, lane, queued, why);
             self.owe(state, &job, debt, queued).await;
@@ -184,14 +212,32 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
             state.claim_soon();
             return;
         }
-        state.fresh.insert(id, place);
+        let job = Arc::new(job);
+        state.fresh.insert(id, Fresh { place, job: Arc::clone(&job) });
         if let Err(refused) = self.lanes.submit(job) {
             self.handle_refused(state, *refused, queued).await;
         }
     }
 }
 
+/// A delivery whose first try is in a lane.
+#[derive(Debug)]
+pub(super) struct Fresh {
+    /// The record that fired it.
+    pub(super) place: Place,
+    pub(super) job: Arc<Job>,
+}
+
 impl State {
+    /// The first try of a delivery goes on as that of a debt: its record waits for it no more.
+    pub(super) fn lease_fresh(&mut self, job: &Job, lane: LaneId, until: Timestamp) {
+        if let Some(fresh) = self.fresh.remove(&job.delivery.id) {
+            self.pending.owe(report::leased(job, lane, until));
+            self.pending.settle(fresh.place);
+            self.owed.insert(job.delivery.id);
+        }
+    }
+
     /// A later revision is in a lane, or on its way into one.
     pub(super) fn has_later(&self, job: &Job) -> bool {
         let Job { delivery, trigger, .. } = job;

@@ -57,11 +57,7 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
                 }
             }
             Report::Overdue { job, lane, until, .. } => {
-                if let Some(place) = state.fresh.remove(&job.delivery.id) {
-                    state.pending.owe(report::leased(&job, lane, until));
-                    state.pending.settle(place);
-                    state.owed.insert(job.delivery.id);
-                }
+                state.lease_fresh(&job, lane, until);
             }
             Report::Back { job, lane, next } => {
                 state.ends += 1;
