@@ -192,7 +192,7 @@ async fn a_record_does_not_come_back_once_its_correction_went_to_a_corrected_url
 }
 
 #[tokio::test]
-async fn what_is_owed_to_thousands_of_receivers_is_taken_up_by_and_by() {
+async fn what_is_owed_to_hundreds_of_receivers_is_taken_up_by_and_by() {
     let bench = Bench::new();
     let running = bench.start().await;
     running.configure(r#""retries":1,"paused":true"#).await;
@@ -202,7 +202,7 @@ async fn what_is_owed_to_thousands_of_receivers_is_taken_up_by_and_by() {
     running.add_trigger(TRIGGER, r#""paused":false"#).await;
     running.until_settled().await;
     // Of each its call is no longer kept: they end without a request.
-    let debts = (0..3_000).map(|n| {
+    let debts = (0..600).map(|n| {
         let mut debt = Debt { lane: LaneId(Uuid::from_u128(n)), due: clock::now(), ..known.clone() };
         debt.delivery.session = session(1_000 + n);
         debt.delivery.id = DeliveryId::of_record(TRIGGER, debt.delivery.session, 1);
@@ -215,9 +215,9 @@ async fn what_is_owed_to_thousands_of_receivers_is_taken_up_by_and_by() {
         .unwrap();
     running.until("it has begun", async || !running.endings().await.is_empty()).await;
     let ended = running.endings().await.len();
-    assert!(ended < 3_000, "nobody was heard before all {ended} were through");
+    assert!(ended < 600, "nobody was heard before all {ended} were through");
     running.until_settled().await;
-    assert_eq!(running.endings().await.len(), 3_000);
+    assert_eq!(running.endings().await.len(), 600);
 }
 
 #[tokio::test]
