@@ -1,45 +1,45 @@
-//! Whether a reader has read all there is. Only the broker knows where a partition ends now, so it is asked: that nothing
-//! came for a while says nothing, the broker may be away.
+//! Where partitions begin and end, and whether a reader has read all there is. Only the broker knows that, so it is
+//! asked: that nothing came for a while says nothing, the broker may be away.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
 use crate::Partition;
 
 use super::context::Member;
 
-/// A broker that does not answer within so long is asked again later.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// Where partitions end, by topic and partition.
+/// By topic and partition.
 pub(super) type Ends = HashMap<(String, Partition), u64>;
 
-/// Asks for the ends of all these partitions: one request to each broker. Blocks.
+/// Asks where all these partitions begin, or end: one request to each broker. What the end is depends on who asks: to one
+/// that reads everything it is behind what transactions have written that are still open. Blocks.
 ///
 /// # Errors
-/// The brokers do not answer.
-pub(super) fn ask(
-    reader: &Arc<BaseConsumer<Member>>,
+/// The brokers do not answer, or not for all of them.
+pub(super) fn ask<C: ConsumerContext>(
+    client: &BaseConsumer<C>,
     places: &[(String, Partition)],
+    which: KafkaOffset,
+    patience: Duration,
 ) -> Result<Ends, KafkaError> {
     let mut list = TopicPartitionList::with_capacity(places.len());
     for (topic, partition) in places {
-        // The time "end" in place of a time. The reader sees what is committed, and so does this.
-        list.add_partition_offset(topic, partition.0 as i32, KafkaOffset::End)?;
+        // "Beginning" or "end" in place of a time.
+        list.add_partition_offset(topic, partition.0 as i32, which)?;
     }
-    let found = reader.offsets_for_times(list, PATIENCE)?;
+    let found = client.offsets_for_times(list, patience)?;
     let mut ends = Ends::new();
     for element in found.elements() {
         element.error()?;
-        if let (KafkaOffset::Offset(end), Ok(partition)) =
-            (element.offset(), u32::try_from(element.partition()))
-        {
-            ends.insert((element.topic().to_owned(), Partition(partition)), end.max(0) as u64);
+        match (element.offset(), u32::try_from(element.partition())) {
+            (KafkaOffset::Offset(at), Ok(partition)) => {
+                ends.insert((element.topic().to_owned(), Partition(partition)), at.max(0) as u64);
+            }
+            _ => return Err(KafkaError::OffsetFetch(RDKafkaErrorCode::OffsetNotAvailable)),
         }
     }
     Ok(ends)

@@ -14,11 +14,12 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::Message as _;
 use rdkafka::{ClientConfig, Offset as KafkaOffset, TopicPartitionList};
 use tokio::sync::mpsc;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::{Partition, StateEntry};
 
 use super::context::{Member, Quiet};
+use super::ends;
 
 /// One call of the broker.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -32,6 +33,8 @@ const TELL_EVERY: Duration = Duration::from_secs(3);
 /// A partition that may be read now.
 #[derive(Debug)]
 pub(super) struct Restored {
+    /// As in [`Restore::turn`].
+    pub(super) turn: u64,
     pub(super) partition: Partition,
     /// By topic, in the order asked for.
     pub(super) from: Vec<u64>,
@@ -40,6 +43,9 @@ pub(super) struct Restored {
 
 /// What is to be restored.
 pub(super) struct Restore {
+    /// Which turn of the worker this is. A partition may go while it is being read, be moved on by another owner, and come
+    /// back: what an earlier turn has read of it counts no more.
+    pub(super) turn: u64,
     /// For the log.
     pub(super) group: String,
     /// The reader whose group goes on somewhere; none = nothing is read.
@@ -70,7 +76,7 @@ impl Restore {
         let Some((topic, config)) = &self.state else {
             for (partition, from) in from {
                 // The worker is gone: nobody waits for it.
-                let _ = into.send(Restored { partition, from, state: Vec::new() });
+                let _ = into.send(Restored { turn: self.turn, partition, from, state: Vec::new() });
             }
             return;
         };
@@ -86,26 +92,43 @@ impl Restore {
             starts.extend(self.partitions.iter().map(|partition| (*partition, Vec::new())));
             return Ok(starts);
         };
-        let mut asked = TopicPartitionList::new();
+        let (mut asked, mut places) = (TopicPartitionList::new(), Vec::new());
         for partition in &self.partitions {
             for topic in &self.topics {
                 asked.add_partition(topic, partition.0 as i32);
+                places.push((topic.clone(), *partition));
             }
         }
         // Positions of transactions that are still open are waited for by librdkafka.
         let committed = reader.committed_offsets(asked, PATIENCE)?;
-        for partition in &self.partitions {
-            let mut from = Vec::with_capacity(self.topics.len());
-            for topic in &self.topics {
-                let found = committed.find_partition(topic, partition.0 as i32);
-                from.push(match found.map(|element| element.offset()) {
-                    Some(KafkaOffset::Offset(next)) if next >= 0 => next as u64,
-                    _ => reader.fetch_watermarks(topic, partition.0 as i32, PATIENCE)?.0.max(0) as u64,
-                });
-            }
-            starts.insert(*partition, from);
+        let oldest = ends::ask(&self.probe, &places, KafkaOffset::Beginning, PATIENCE)?;
+        for (topic, partition) in places {
+            let found = committed.find_partition(&topic, partition.0 as i32);
+            let oldest = oldest[&(topic.clone(), partition)];
+            let from: &mut Vec<u64> = starts.entry(partition).or_default();
+            from.push(match found.map(|element| element.offset()) {
+                Some(KafkaOffset::Offset(next)) if next >= 0 => {
+                    self.kept(&topic, partition, next as u64, oldest)
+                }
+                _ => oldest,
+            });
         }
         Ok(starts)
+    }
+
+    /// Where reading begins. What the brokers have dropped before it was read is gone, and nobody else would tell.
+    fn kept(&self, topic: &str, partition: Partition, next: u64, oldest: u64) -> u64 {
+        if oldest > next {
+            let (group, records) = (&self.group, oldest - next);
+            error!(
+                group,
+                topic,
+                %partition,
+                records,
+                "records were dropped by the topic's retention before they were read"
+            );
+        }
+        next.max(oldest)
     }
 
     fn read_state(
@@ -153,12 +176,12 @@ impl Restore {
         topic: &str,
         reader: &BaseConsumer<Quiet>,
     ) -> Result<HashMap<Partition, Reading>, KafkaError> {
+        let places: Vec<_> = self.partitions.iter().map(|partition| (topic.to_owned(), *partition)).collect();
+        let ends = ends::ask(&self.probe, &places, KafkaOffset::End, PATIENCE)?;
         let (mut open, mut assigned) = (HashMap::new(), TopicPartitionList::new());
-        for partition in &self.partitions {
-            let at = partition.0 as i32;
-            let (_, end) = self.probe.fetch_watermarks(topic, at, PATIENCE)?;
-            assigned.add_partition_offset(topic, at, KafkaOffset::Beginning)?;
-            open.insert(*partition, Reading { end: end.max(0) as u64, entries: HashMap::new() });
+        for ((_, partition), end) in ends {
+            assigned.add_partition_offset(topic, partition.0 as i32, KafkaOffset::Beginning)?;
+            open.insert(partition, Reading { end, entries: HashMap::new() });
         }
         reader.assign(&assigned)?;
         Ok(open)
@@ -191,7 +214,7 @@ impl Restore {
             state.sort_unstable_by(|a, b| a.key.cmp(&b.key));
             let from = from.remove(&partition).unwrap_or_default();
             info!(group = self.group, %partition, entries = state.len(), "partition taken over");
-            let _ = into.send(Restored { partition, from, state });
+            let _ = into.send(Restored { turn: self.turn, partition, from, state });
         }
     }
 

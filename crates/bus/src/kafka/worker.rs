@@ -48,8 +48,9 @@ pub struct KafkaWorker {
     writer: Option<transaction::Shared>,
     /// Told to the caller, and not given up.
     owned: BTreeMap<Partition, Owned>,
-    /// Ours, and being made ready.
-    restoring: Vec<Partition>,
+    /// Ours, and being made ready; each with the turn that does it.
+    restoring: BTreeMap<Partition, u64>,
+    turns: u64,
     restored: (mpsc::UnboundedSender<Restored>, mpsc::UnboundedReceiver<Restored>),
     /// Given up at the next call of `next`.
     leaving: Option<Vec<Partition>>,
@@ -60,6 +61,8 @@ pub struct KafkaWorker {
     asking: Option<Asking>,
     /// Not before then are the ends asked for again.
     ask_from: Instant,
+    /// How long then is.
+    ask_again: Duration,
     /// When they were asked for.
     asked: Option<Instant>,
     /// When the last `Idle` or `AtEnd` was told; the clock's microseconds.
@@ -79,6 +82,8 @@ struct Owned {
     from: Vec<u64>,
     /// What the group has committed, or would begin with.
     committed: Vec<u64>,
+    /// A time, and where the partition ended then; none, where it was read up to there.
+    goal: Option<(i64, Vec<u64>)>,
 }
 
 impl KafkaWorker {
@@ -112,12 +117,14 @@ impl KafkaWorker {
             reader,
             writer,
             owned: BTreeMap::new(),
-            restoring: Vec::new(),
+            restoring: BTreeMap::new(),
+            turns: 0,
             restored: mpsc::unbounded_channel(),
             leaving: None,
             ready: VecDeque::new(),
             asking: None,
             ask_from: Instant::now(),
+            ask_again: idle::ASK_AGAIN,
             asked: None,
             idled: 0,
             has_read: false,

@@ -4,6 +4,7 @@
 mod bench;
 mod counter;
 mod faults;
+mod handover;
 mod only;
 mod process;
 

@@ -59,7 +59,7 @@ impl KafkaWorker {
     fn forget(&mut self, list: &TopicPartitionList) -> Vec<Partition> {
         let going = numbers(list, self.lead());
         self.ready.retain(|batch| !going.contains(&batch.partition));
-        self.restoring.retain(|partition| !going.contains(partition));
+        self.restoring.retain(|partition, _| !going.contains(partition));
         going.into_iter().filter(|partition| self.owned.contains_key(partition)).collect()
     }
 
@@ -112,9 +112,12 @@ impl KafkaWorker {
     /// Begins to make partitions ready, beside those that are.
     pub(super) fn restore(&mut self, partitions: Vec<Partition>) {
         info!(group = %self.group, ?partitions, "partitions are being taken over");
-        self.restoring.extend(&partitions);
+        self.turns += 1;
+        let turn = self.turns;
+        self.restoring.extend(partitions.iter().map(|partition| (*partition, turn)));
         let state = self.state.clone().map(|topic| (topic, self.shared.config.consumer(&self.group)));
         let restore = Restore {
+            turn,
             group: self.group.to_string(),
             reader: self.reader.clone(),
             topics: self.topics.clone(),
@@ -131,9 +134,13 @@ impl KafkaWorker {
 
     /// A partition is ready. None: it was taken back meanwhile.
     pub(super) fn assigned(&mut self, restored: Restored) -> Option<Event> {
-        let Restored { partition, from, state } = restored;
-        let at = self.restoring.iter().position(|one| *one == partition)?;
-        self.restoring.swap_remove(at);
+        let Restored { turn, partition, from, state } = restored;
+        // To assign partitions would make librdkafka forget that it has lost those it had.
+        let is_lost = self.reader.as_ref().is_some_and(|reader| reader.assignment_lost());
+        if is_lost || self.restoring.get(&partition) != Some(&turn) {
+            return None;
+        }
+        self.restoring.remove(&partition);
         let mut list = TopicPartitionList::new();
         for (topic, next) in self.topics.iter().zip(&from) {
             let next = KafkaOffset::Offset(*next as i64);
@@ -142,7 +149,7 @@ impl KafkaWorker {
             }
         }
         self.assign(&list);
-        self.owned.insert(partition, Owned { committed: from.clone(), from });
+        self.owned.insert(partition, Owned { committed: from.clone(), from, goal: None });
         Some(Event::Assigned(Assignment { partition, state }))
     }
 }

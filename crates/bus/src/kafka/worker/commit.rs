@@ -23,6 +23,7 @@ impl KafkaWorker {
             let topic = self.group.to_string();
             return Err(Error::Topic { topic, why: "this worker has subscribed to no topic of state" });
         }
+        self.check_changes(&commit.changes)?;
         let mut positions = BTreeMap::new();
         for change in &commit.changes {
             self.stand_at(change.partition, &mut positions)?;
@@ -47,6 +48,21 @@ impl KafkaWorker {
             positions.into_iter().map(|((at, partition), next)| (self.topics[at].clone(), partition, next));
         let (positions, changes) = (positions.collect(), self.newest(commit.changes));
         Ok(Work { outputs, state: self.state.clone(), changes, positions })
+    }
+
+    /// One that brokers would never take must not be tried for ever.
+    fn check_changes(&self, changes: &[StateChange]) -> Result<(), Error> {
+        let most = self.shared.config.record_bytes;
+        let size = |change: &StateChange| {
+            self.key_prefix.len() + change.key.len() + change.value.as_ref().map_or(0, Bytes::len) + 16
+        };
+        match (changes.iter().map(size).max(), &self.state) {
+            (Some(bytes), Some(named)) if bytes > most => {
+                let topic = named[self.shared.config.prefix.len()..].to_owned();
+                Err(Error::TooLarge { topic, bytes, most })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Where the group stands in a partition, told again: only a member that has it may.

@@ -1,9 +1,17 @@
 //! Telling that all was read. The clock is read first, then the broker is asked where partitions end: what came later
 //! than the time told may follow, what came before it was handed out.
+//!
+//! The end is that of readers of everything. What is behind an open transaction is not handed out before that is over, and
+//! came before the time told all the same: it may have been acknowledged long ago. Where transactions follow each other
+//! without a gap a partition is never at the end that was asked for last; so the one asked for before is remembered until
+//! it is reached.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use rdkafka::Offset as KafkaOffset;
 use rdkafka::error::KafkaError;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -15,7 +23,9 @@ use crate::{Event, Partition};
 use super::KafkaWorker;
 
 /// Between two questions, where the answer was that there is more.
-const ASK_AGAIN: Duration = Duration::from_millis(2);
+pub(super) const ASK_AGAIN: Duration = Duration::from_millis(2);
+/// A broker that does not answer within so long is asked again later.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Between two questions while records keep coming in: only what is quiet beside them waits for the answer.
 const ASK_BUSY: Duration = Duration::from_millis(20);
 /// The same, where there was no answer.
@@ -57,18 +67,18 @@ impl KafkaWorker {
         if !is_due || self.asking.is_some() {
             return None;
         }
-        let reader = self.reader.clone().filter(|_| !self.owned.is_empty());
-        let Some(reader) = reader else {
+        if self.reader.is_none() || self.owned.is_empty() {
             // There is nothing to be read.
             let is_idle = waited && self.restoring.is_empty();
             return is_idle.then(|| self.told(now, Event::Idle(now)));
-        };
+        }
         let busy = patience.max(ASK_BUSY);
         let may_ask = waited || self.asked.is_none_or(|asked| asked.elapsed() >= busy);
         if may_ask && Instant::now() >= self.ask_from {
             self.asked = Some(Instant::now());
-            let places = self.places();
-            let task = tokio::task::spawn_blocking(move || ends::ask(&reader, &places));
+            let (places, probe) = (self.places(), Arc::clone(&self.shared.probe));
+            let ask = move || ends::ask(&probe, &places, KafkaOffset::End, PATIENCE);
+            let task = tokio::task::spawn_blocking(ask);
             self.asking = Some(Asking { now, task, answer: None });
         }
         None
@@ -97,14 +107,24 @@ impl KafkaWorker {
             }
         };
         self.note_lags(&ends);
-        let done = self.at_end(&ends, &positions);
+        let done = self.at_end(now, &ends, &positions);
+        let Some(since) = done.values().copied().min() else {
+            self.ask_later();
+            return None;
+        };
         if done.len() == self.owned.len() && self.restoring.is_empty() {
-            return Some(self.told(now, Event::Idle(now)));
+            return Some(self.told(since, Event::Idle(since)));
         }
-        self.ask_from = Instant::now() + ASK_AGAIN;
+        self.ask_later();
         let quiet = i64::try_from(patience.as_micros()).unwrap_or(i64::MAX);
-        let is_due = self.has_read && now.saturating_sub(self.idled) >= quiet;
-        (is_due && !done.is_empty()).then(|| self.told(now, Event::AtEnd(now, done)))
+        let is_due = now.saturating_sub(self.idled) >= quiet;
+        is_due.then(|| self.told(since, Event::AtEnd(since, done.into_keys().collect())))
+    }
+
+    /// The longer there is more, the less it helps to ask.
+    fn ask_later(&mut self) {
+        self.ask_from = Instant::now() + self.ask_again;
+        self.ask_again = (self.ask_again * 2).min(ASK_BUSY);
     }
 
     fn note_lags(&self, ends: &Ends) {
@@ -119,18 +139,33 @@ impl KafkaWorker {
         }
     }
 
-    /// The partitions of which everything was handed out.
-    fn at_end(&self, ends: &Ends, positions: &Ends) -> Vec<Partition> {
-        let is_at_end = |partition: Partition, at: usize, from: u64| {
-            let place = (self.topics[at].clone(), partition);
-            let next = positions.get(&place).copied().unwrap_or(from).max(from);
-            ends.get(&place).is_some_and(|end| next >= *end)
-        };
-        let done = self.owned.iter().filter(|(partition, owned)| {
-            let is_waiting = self.ready.iter().any(|batch| batch.partition == **partition);
-            !is_waiting && owned.from.iter().enumerate().all(|(at, from)| is_at_end(**partition, at, *from))
-        });
-        done.map(|(partition, _)| *partition).collect()
+    /// The partitions of which everything was handed out that was there at a time, and which time that is.
+    fn at_end(&mut self, now: i64, ends: &Ends, positions: &Ends) -> BTreeMap<Partition, i64> {
+        let mut done = BTreeMap::new();
+        for (partition, owned) in &mut self.owned {
+            let place = |topic: &String| (topic.clone(), *partition);
+            let Some(ends) = self.topics.iter().map(|topic| ends.get(&place(topic)).copied()).collect()
+            else {
+                continue;
+            };
+            let ends: Vec<u64> = ends;
+            let from = self.topics.iter().zip(&owned.from);
+            let read =
+                from.map(|(topic, from)| positions.get(&place(topic)).copied().unwrap_or(0).max(*from));
+            let read: Vec<u64> = read.collect();
+            let is_reached = |ends: &[u64]| read.iter().zip(ends).all(|(read, end)| read >= end);
+            if self.ready.iter().any(|batch| batch.partition == *partition) {
+                continue;
+            }
+            if is_reached(&ends) {
+                owned.goal = None;
+                done.insert(*partition, now);
+            } else if owned.goal.as_ref().is_none_or(|(_, goal)| is_reached(goal)) {
+                let before = owned.goal.replace((now, ends));
+                done.extend(before.map(|(then, _)| (*partition, then)));
+            }
+        }
+        done
     }
 
     fn places(&self) -> Vec<(String, Partition)> {
@@ -142,7 +177,7 @@ impl KafkaWorker {
     }
 
     fn told(&mut self, now: i64, event: Event) -> Event {
-        (self.idled, self.has_read) = (now, false);
+        (self.idled, self.has_read, self.ask_again) = (now, false, ASK_AGAIN);
         event
     }
 }
