@@ -6,7 +6,9 @@ use std::io::Write;
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
-use ringpost_bus::{Event, Kafka, KafkaConfig, Keep, Log, Record, Subscription, Topic, Worker};
+use ringpost_bus::{
+    Event, Kafka, KafkaConfig, Keep, Log, Record, Subscription, Topic, Worker, partition_of,
+};
 use ringpost_model::Envelope;
 
 use crate::harness::{
@@ -140,6 +142,37 @@ async fn on_kafka_legs_that_another_program_wrote_to_the_topic_become_records_to
         expected.iter().all(|session| records.get(&(session.clone(), 1)) == Some(&1)).then_some(())
     })
     .await;
+    let (status, log) = serve.stop().await;
+    assert_eq!(status.code(), Some(0), "{}", log.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_kafka_legs_with_a_wrong_key_meet_the_others_of_their_call_and_are_counted() {
+    let Some(brokered) = Brokered::new("keys") else { return };
+    let home = &brokered.home;
+    home.apply(COMPANY);
+    let serve = home.serve().await;
+    // Two legs that talked with each other: where they do not meet, each waits in vain for the other.
+    let begin = 1_773_133_200_000_000_i64;
+    let leg = |id: &str, with: &str, direction: &str| {
+        serde_json::json!({
+            "v": 1, "kind": "leg", "tenant": "acme", "pbx": "k1", "leg": id, "direction": direction,
+            "created": begin, "answered": begin + 5_000_000, "ended": begin + 60_000_000,
+            "bridges": [{"with": with, "from": begin + 5_000_000, "to": begin + 60_000_000}],
+        })
+    };
+    let at = partition_of(b"acme", 4);
+    let astray = (0..).map(|key| format!("key-{key}")).find(|key| partition_of(key.as_bytes(), 4) != at);
+    let records = [("acme".to_owned(), leg("a", "b", "in")), (astray.expect("one"), leg("b", "a", "out"))];
+    let records = records.map(|(key, leg)| Record { key: key.into(), value: leg.to_string().into(), timestamp: 0 });
+    brokered.log().await.append(LEGS, records.to_vec()).await.expect("a broker takes it");
+    let of_both = eventually("the record", async || {
+        let records = brokered.records().await;
+        (!records.is_empty()).then_some(records)
+    })
+    .await;
+    assert_eq!(of_both, HashMap::from([((session_of("a"), 1), 1)]));
+    assert_eq!(serve.metrics().await.value("ringpost_session_legs_rekeyed_total"), 1.0);
     let (status, log) = serve.stop().await;
     assert_eq!(status.code(), Some(0), "{}", log.join("\n"));
 }

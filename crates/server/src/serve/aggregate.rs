@@ -110,7 +110,7 @@ impl<W: Worker, S: Ledger> Aggregate<W, S> {
     /// One that knows of nothing yet.
     fn core(&mut self) -> Core {
         let settings = self.settings.borrow_and_update().clone();
-        Core::new(self.config.clone(), settings, self.tables.clone())
+        Core::new(self.config.clone(), settings, self.tables.clone(), self.worker.partitions())
     }
 
     /// Handles an event, and what can be read without waiting, or within the interval: all partitions share a commit, and

@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
-use ringpost_bus::{Assignment, Batch, Commit, Event, Message, Output, Partition, Record, StateChange};
+use ringpost_bus::{
+    Assignment, Batch, Commit, Event, Message, Output, Partition, Record, StateChange, partition_of,
+};
 use ringpost_enrich::{Counts, Places, Tables};
 use ringpost_ingest::{Source, decode};
-use ringpost_model::{Command, Dialect, Envelope, Timestamp};
+use ringpost_model::{Command, Dialect, Envelope, TenantKey, Timestamp};
 use ringpost_session::{Config, Machine, Settings};
 use ringpost_store::DeadLetter;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::held::{self, Held, Waiting};
 use crate::metrics::Metrics;
@@ -21,7 +23,7 @@ use crate::serve::dead_letters::{refused, unreadable};
 use crate::serve::stream_time::StreamTime;
 use crate::serve::sums::Sums;
 use crate::serve::tables::{Known, TableReader};
-use crate::topics::CDRS;
+use crate::topics::{CDRS, LEGS};
 
 /// The longest wait for a record; a call whose time comes meanwhile closes at most so late.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -50,6 +52,10 @@ pub(super) struct Core {
     gone: Sums,
     counted: Sums,
     enriched: Enriched,
+    /// How many partitions there are.
+    count: u32,
+    /// Records that lay in a partition of others, until they are counted.
+    astray: u64,
 }
 
 struct Owned {
@@ -68,7 +74,12 @@ struct Enriched {
 }
 
 impl Core {
-    pub(super) fn new(config: Config, settings: Arc<Settings>, tables: TableReader) -> Self {
+    pub(super) fn new(
+        config: Config,
+        settings: Arc<Settings>,
+        tables: TableReader,
+        partitions: u32,
+    ) -> Self {
         Self {
             config,
             settings,
@@ -77,6 +88,8 @@ impl Core {
             gone: Sums::default(),
             counted: Sums::default(),
             enriched: Enriched::default(),
+            count: partitions,
+            astray: 0,
         }
     }
 
@@ -191,6 +204,7 @@ impl Core {
         let Some(owned) = self.partitions.get_mut(&batch.partition) else { return Ok(()) };
         let mut enrich =
             Enrich { tables: &self.tables, settings: &self.settings, counts: &mut self.enriched };
+        let mut astray = Vec::new();
         for message in &batch.messages {
             let now = owned.time.at_record(Timestamp::from_micros(message.timestamp), wall);
             let place = place(batch, message);
@@ -200,12 +214,25 @@ impl Core {
             }
             let decoded = decode(Dialect::Native, &Source::default(), &message.value);
             for record in decoded.records {
-                owned.machine.handle(now, record);
+                match home(&record.tenant, self.count) {
+                    home if home == batch.partition => owned.machine.handle(now, record),
+                    _ => astray.push(addressed(&record.tenant, message)),
+                }
             }
             for reject in decoded.rejects {
                 effects.dead_letters.push(unreadable(&place, Dialect::Native, &reject, now));
             }
             enrich.take_outputs(batch.partition, owned, &place, effects)?;
+        }
+        if !astray.is_empty() {
+            self.astray += astray.len() as u64;
+            warn!(
+                partition = %batch.partition,
+                records = astray.len(),
+                "legs lay in a partition that is not their tenant's, and are written to the one that is: whoever \
+                 writes them has to use the tenant as key and murmur2 as partitioner"
+            );
+            effects.commit.outputs.push(Output { topic: LEGS.to_owned(), records: astray });
         }
         effects.commit.positions.push(batch.position());
         take_changes(batch.partition, owned, effects);
@@ -236,12 +263,27 @@ impl Core {
         }
         sums.publish(&self.counted, metrics);
         self.counted = sums;
+        metrics.legs_rekeyed.inc_by(std::mem::take(&mut self.astray));
         let Enriched { matches, more_matches, rated } = std::mem::take(&mut self.enriched);
         metrics.directory_matches.inc_by(matches as u64);
         metrics.directory_matches_cut.inc_by(more_matches as u64);
         metrics.records_rated.inc_by(rated);
         let held: usize = self.partitions.values().map(|owned| owned.held.count()).sum();
         metrics.records_held.set(i64::try_from(held).unwrap_or(i64::MAX));
+    }
+}
+
+/// Where the legs of a tenant belong: all of them meet there, or a call with legs in two partitions would be two.
+fn home(tenant: &TenantKey, partitions: u32) -> Partition {
+    partition_of(tenant.as_str().as_bytes(), partitions)
+}
+
+/// The same record, with the key that it should have had.
+fn addressed(tenant: &TenantKey, message: &Message) -> Record {
+    Record {
+        key: Bytes::copy_from_slice(tenant.as_str().as_bytes()),
+        value: message.value.clone(),
+        timestamp: message.timestamp,
     }
 }
 
