@@ -6,9 +6,7 @@ use std::io::Write;
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
-use ringpost_bus::{
-    Event, Kafka, KafkaConfig, Keep, Log, Record, Subscription, Topic, Worker, partition_of,
-};
+use ringpost_bus::{Event, Kafka, KafkaConfig, Keep, Log, Record, Subscription, Topic, Worker, partition_of};
 use ringpost_model::Envelope;
 
 use crate::harness::{
@@ -164,7 +162,8 @@ async fn on_kafka_legs_with_a_wrong_key_meet_the_others_of_their_call_and_are_co
     let at = partition_of(b"acme", 4);
     let astray = (0..).map(|key| format!("key-{key}")).find(|key| partition_of(key.as_bytes(), 4) != at);
     let records = [("acme".to_owned(), leg("a", "b", "in")), (astray.expect("one"), leg("b", "a", "out"))];
-    let records = records.map(|(key, leg)| Record { key: key.into(), value: leg.to_string().into(), timestamp: 0 });
+    let records =
+        records.map(|(key, leg)| Record { key: key.into(), value: leg.to_string().into(), timestamp: 0 });
     brokered.log().await.append(LEGS, records.to_vec()).await.expect("a broker takes it");
     let of_both = eventually("the record", async || {
         let records = brokered.records().await;

@@ -74,12 +74,7 @@ struct Enriched {
 }
 
 impl Core {
-    pub(super) fn new(
-        config: Config,
-        settings: Arc<Settings>,
-        tables: TableReader,
-        partitions: u32,
-    ) -> Self {
+    pub(super) fn new(config: Config, settings: Arc<Settings>, tables: TableReader, partitions: u32) -> Self {
         Self {
             config,
             settings,

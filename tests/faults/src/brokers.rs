@@ -1,0 +1,74 @@
+//! Real brokers, by the project's own script.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+
+/// Brokers that run; gone with their owner.
+pub(crate) struct Brokers {
+    pub(crate) bootstrap: String,
+    folder: PathBuf,
+    pub(crate) nodes: u16,
+    /// Where they listen for a proxy.
+    pub(crate) behind: Vec<u16>,
+    /// Not there any more.
+    pub(crate) lost: Vec<u16>,
+}
+
+impl Brokers {
+    /// One node, or three, that tell whoever comes by `proxy` and the ports after it to come there again.
+    pub(crate) fn start(folder: &Path, nodes: u16, proxy: u16) -> anyhow::Result<Self> {
+        let folder = folder.join("kafka");
+        let out = script(&[
+            "start",
+            "--nodes",
+            &nodes.to_string(),
+            "--behind",
+            &proxy.to_string(),
+            "--dir",
+            &folder.display().to_string(),
+        ])?;
+        let bootstrap = out.lines().find_map(|line| line.strip_prefix("bootstrap "));
+        let bootstrap = bootstrap.context("the script tells no address")?.to_owned();
+        let port = bootstrap.split(',').next().and_then(|first| first.rsplit(':').next());
+        let port: u16 = port.context("an address has a port")?.parse()?;
+        let behind = (0..nodes).map(|node| port + 20 + node).collect();
+        Ok(Self { bootstrap, folder, nodes, behind, lost: Vec::new() })
+    }
+
+    /// `kill -9`.
+    pub(crate) fn kill(&self, node: u16) -> anyhow::Result<()> {
+        script(&["kill", &self.folder.display().to_string(), &node.to_string()]).map(drop)
+    }
+
+    /// Starts one that was killed, and waits until it is up.
+    pub(crate) fn again(&self, node: u16) -> anyhow::Result<()> {
+        script(&["again", &self.folder.display().to_string(), &node.to_string()]).map(drop)
+    }
+}
+
+impl Drop for Brokers {
+    fn drop(&mut self) {
+        let folder = self.folder.display().to_string();
+        for file in std::fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            let name = file.file_name();
+            if name.to_string_lossy().ends_with(".log") {
+                // Kept beside the rest; the script removes the folder.
+                let to = self.folder.with_file_name(format!("kafka-{}", name.to_string_lossy()));
+                _ = std::fs::copy(file.path(), to);
+            }
+        }
+        if let Err(error) = script(&["stop", &folder]) {
+            eprintln!("faults: brokers in {folder} may still run: {error:#}");
+        }
+    }
+}
+
+fn script(arguments: &[&str]) -> anyhow::Result<String> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/kafka");
+    let done = Command::new(script).args(arguments).output().context("run scripts/kafka")?;
+    let told = String::from_utf8_lossy(&done.stderr).into_owned();
+    ensure!(done.status.success(), "scripts/kafka {}: {told}", arguments.join(" "));
+    Ok(String::from_utf8_lossy(&done.stdout).into_owned())
+}

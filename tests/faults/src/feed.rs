@@ -1,0 +1,98 @@
+//! Simulated calls, written to the topic of legs as a switch's own program would: by key, acknowledged by all replicas.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
+use rdkafka::ClientConfig;
+use rdkafka::ClientContext;
+use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
+use ringpost_bus::partition_of;
+use ringpost_simulate::{Params, Simulation, Truth};
+
+use crate::pause;
+
+pub(crate) const PARTITIONS: u32 = 4;
+/// Every acknowledgement, with a broker away meanwhile.
+const PATIENT: Duration = Duration::from_secs(180);
+
+/// Legs with when they come, and what must become of them.
+pub(crate) struct Traffic {
+    /// Time since the first one, tenant, leg.
+    messages: Vec<(Duration, String, Vec<u8>)>,
+    pub(crate) truths: Vec<Truth>,
+}
+
+impl Traffic {
+    /// A day of calls, squeezed into so long.
+    pub(crate) fn new(calls: u64, seed: u64, squeezed: Duration) -> Self {
+        let mut simulation = Simulation::new(Params { calls, seed, ..Params::default() });
+        let (mut messages, mut truths) = (Vec::new(), Vec::new());
+        while let Some(message) = simulation.next() {
+            truths.extend(std::iter::from_fn(|| simulation.next_truth()));
+            messages.push((message.at.micros(), message.tenant.as_str().to_owned(), message.body));
+        }
+        let begin = messages.first().map_or(0, |first| first.0);
+        let span = messages.last().map_or(1, |last| (last.0 - begin).max(1)) as f64;
+        let place = |at: i64| squeezed.mul_f64((at - begin).max(0) as f64 / span);
+        let messages = messages.into_iter().map(|(at, tenant, body)| (place(at), tenant, body)).collect();
+        Self { messages, truths }
+    }
+
+    pub(crate) fn legs(&self) -> usize {
+        self.messages.len()
+    }
+
+    /// How many calls each partition has: one without any tells nothing.
+    pub(crate) fn busy(&self) -> BTreeMap<u32, usize> {
+        let mut busy = BTreeMap::new();
+        for truth in &self.truths {
+            *busy.entry(partition_of(truth.tenant.as_str().as_bytes(), PARTITIONS).0).or_default() += 1;
+        }
+        busy
+    }
+
+    /// Sends them in time, and returns when every one is acknowledged.
+    pub(crate) fn send(&self, bootstrap: &str, topic: &str) -> anyhow::Result<()> {
+        let producer: ThreadedProducer<Receipts> = ClientConfig::new()
+            .set("bootstrap.servers", bootstrap)
+            .set("enable.idempotence", "true")
+            .set("acks", "all")
+            .set("linger.ms", "5")
+            .create_with_context(Receipts::default())?;
+        let begun = Instant::now();
+        for (at, tenant, body) in &self.messages {
+            pause(at.saturating_sub(begun.elapsed()));
+            let partition = partition_of(tenant.as_bytes(), PARTITIONS).0 as i32;
+            let mut record = BaseRecord::to(topic).partition(partition).key(tenant).payload(body);
+            while let Err((_, unsent)) = producer.send(record) {
+                // Its queue is full.
+                record = unsent;
+                pause(Duration::from_millis(20));
+            }
+        }
+        producer.flush(PATIENT)?;
+        let Receipts { stored, failed } = producer.context().as_ref();
+        let (stored, failed) = (stored.load(Ordering::Relaxed), failed.load(Ordering::Relaxed));
+        ensure!(failed == 0 && stored == self.messages.len() as u64, "{stored} legs stored, {failed} not");
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Receipts {
+    stored: AtomicU64,
+    failed: AtomicU64,
+}
+
+impl ClientContext for Receipts {}
+
+impl ProducerContext for Receipts {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        let counter = if result.is_ok() { &self.stored } else { &self.failed };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,159 @@
+//! A process of `ringpost serve`, with its own name and data folder.
+
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+
+use crate::pause;
+
+/// A machine that is busy with everything else.
+const PATIENT: Duration = Duration::from_secs(90);
+const MOMENT: Duration = Duration::from_millis(50);
+
+/// What all instances of a run have in common.
+pub(crate) struct Setting {
+    pub(crate) binary: PathBuf,
+    pub(crate) folder: PathBuf,
+    pub(crate) bootstrap: String,
+    pub(crate) prefix: String,
+}
+
+/// One of them; killed with its owner.
+pub(crate) struct Instance {
+    name: String,
+    binary: PathBuf,
+    folder: PathBuf,
+    child: Option<Child>,
+}
+
+impl Instance {
+    pub(crate) fn new(setting: &Setting, name: &str) -> anyhow::Result<Self> {
+        let folder = setting.folder.join(name);
+        std::fs::create_dir_all(&folder)?;
+        let Setting { bootstrap, prefix, .. } = setting;
+        let text = format!(
+            r#"
+[bus]
+backend = "kafka"
+partitions = {}
+[bus.kafka]
+bootstrap = "{bootstrap}"
+prefix = "{prefix}"
+instance = "{name}"
+[sessions]
+settle = "1s"
+gap = "3s"
+max_idle = "8s"
+"#,
+            crate::feed::PARTITIONS
+        );
+        std::fs::write(folder.join("ringpost.toml"), text)?;
+        let (name, binary) = (name.to_owned(), setting.binary.clone());
+        Ok(Self { name, binary, folder, child: None })
+    }
+
+    fn command(&self, what: &[&str]) -> anyhow::Result<Command> {
+        let log = || OpenOptions::new().create(true).append(true).open(self.log());
+        let mut command = Command::new(&self.binary);
+        command.args(what).arg("--config").arg(self.folder.join("ringpost.toml"));
+        command.arg("--data").arg(self.folder.join("data"));
+        command.env("RINGPOST_LOG__LEVEL", "info").stdin(Stdio::null());
+        command.stdout(log()?).stderr(log()?);
+        Ok(command)
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.join("log")
+    }
+
+    /// Has the brokers hold the topics.
+    pub(crate) fn create_topics(&self, replicas: u16) -> anyhow::Result<()> {
+        let config = self.folder.join("ringpost.toml");
+        let mut command = Command::new(&self.binary);
+        command.args(["topics", "create", "--replicas", &replicas.to_string(), "--config"]).arg(config);
+        let done = command.output().context("run ringpost topics create")?;
+        ensure!(done.status.success(), "topics create: {}", String::from_utf8_lossy(&done.stderr));
+        Ok(())
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        self.child.is_some()
+    }
+
+    /// Starts it, and does not wait.
+    pub(crate) fn start(&mut self) -> anyhow::Result<()> {
+        let mut command = self.command(&["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])?;
+        self.child = Some(command.spawn().with_context(|| format!("start {}", self.name))?);
+        Ok(())
+    }
+
+    /// Until it has said once more that it is up.
+    pub(crate) fn until_up(&mut self, since: usize) -> anyhow::Result<()> {
+        let deadline = Instant::now() + PATIENT;
+        while ups(&self.log()) <= since {
+            let child = self.child.as_mut().context("it was started")?;
+            let ended = child.try_wait()?;
+            ensure!(ended.is_none(), "{} ended at its start: {ended:?}", self.name);
+            ensure!(Instant::now() < deadline, "{} does not come up", self.name);
+            pause(MOMENT);
+        }
+        Ok(())
+    }
+
+    /// How often it came up so far.
+    pub(crate) fn ups(&self) -> usize {
+        ups(&self.log())
+    }
+
+    pub(crate) fn kill(&mut self) -> anyhow::Result<()> {
+        if let Some(mut child) = self.child.take() {
+            child.kill()?;
+            child.wait()?;
+        }
+        Ok(())
+    }
+
+    /// `TERM`, `STOP`, `CONT`.
+    pub(crate) fn signal(&self, signal: &str) -> anyhow::Result<()> {
+        let id = self.child.as_ref().context("it runs")?.id().to_string();
+        let done = Command::new("kill").args([&format!("-{signal}"), &id]).status()?;
+        ensure!(done.success(), "kill -{signal} {id}");
+        Ok(())
+    }
+
+    /// SIGTERM, and waits for its end.
+    pub(crate) fn stop(&mut self) -> anyhow::Result<()> {
+        self.signal("TERM")?;
+        let mut child = self.child.take().context("it runs")?;
+        let deadline = Instant::now() + PATIENT;
+        loop {
+            if let Some(status) = child.try_wait()? {
+                ensure!(status.success(), "{} stopped with {status}", self.name);
+                return Ok(());
+            }
+            ensure!(Instant::now() < deadline, "{} does not stop", self.name);
+            pause(MOMENT);
+        }
+    }
+
+    /// A process that ended by itself, which none may.
+    pub(crate) fn check(&mut self) -> anyhow::Result<()> {
+        let ended = self.child.as_mut().map(Child::try_wait).transpose()?.flatten();
+        ensure!(ended.is_none(), "{} ended by itself: {ended:?}", self.name);
+        Ok(())
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        _ = self.kill();
+    }
+}
+
+fn ups(log: &Path) -> usize {
+    let text = File::open(log).and_then(std::io::read_to_string).unwrap_or_default();
+    text.matches("ringpost is up").count()
+}
