@@ -158,6 +158,11 @@ pub(super) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
 
 /// Errors that librdkafka goes on trying about; the call that fails of one in the end tells it.
 pub(super) fn note(error: &KafkaError, reason: &str) {
+    if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
+        // Every client has its own, and tells it at each turn; of each broker it was told why.
+        debug!(target: "librdkafka", %error, "{reason}");
+        return;
+    }
     warn!(target: "librdkafka", %error, "{reason}");
 }
 

@@ -129,6 +129,7 @@ impl KafkaConfig {
 
     fn finish(&self, config: &mut ClientConfig) {
         config.set("client.id", format!("ringpost-{}", self.instance));
+        config.set("reconnect.backoff.max.ms", RECONNECT);
         for (key, value) in &self.properties {
             config.set(key, value);
         }
@@ -155,6 +156,9 @@ impl fmt::Debug for KafkaConfig {
 
 /// A dead instance's open transaction hides what is behind it from readers so long, in milliseconds.
 const TRANSACTION_TIMEOUT: &str = "10000";
+
+/// 10,000 by default: a broker that was restarted would be looked for so much later.
+const RECONNECT: &str = "1000";
 
 const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
     // A process that is gone for good is noticed after so long. One that comes back before has lost nothing.

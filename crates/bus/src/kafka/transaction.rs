@@ -39,6 +39,8 @@ pub(super) enum Failure {
     Again(String),
     /// The partitions went to another.
     Lost(String),
+    /// A writer of the same name came later, or the transaction timed out: the broker says the same of both.
+    Fenced(String),
     /// The writer cannot be used any more, and whether this commit holds is for the next one to find out.
     Over(String),
 }
@@ -83,8 +85,8 @@ impl Transactions {
             },
             Err(error) => error,
         };
-        if let Some(reason) = self.is_over(&error) {
-            return Err(Failure::Over(reason));
+        if let Some(over) = self.is_over(&error) {
+            return Err(over);
         }
         let may_have_committed = matches!(&error, KafkaError::Transaction(error) if error.is_retriable());
         if may_have_committed {
@@ -197,16 +199,14 @@ impl Transactions {
     }
 
     /// Why the writer is of no use any more.
-    fn is_over(&self, error: &KafkaError) -> Option<String> {
+    fn is_over(&self, error: &KafkaError) -> Option<Failure> {
         match (self.producer.client().fatal_error(), error) {
             (Some((RDKafkaErrorCode::Fenced | RDKafkaErrorCode::ProducerFenced, reason)), _) => {
-                // The broker gives both the same name.
-                Some(format!(
-                    "it was fenced: a worker of the same name came later, or a transaction timed out ({reason})"
-                ))
+                let why = "it was fenced: a worker of the same name came later, or a transaction timed out";
+                Some(Failure::Fenced(format!("{why} ({reason})")))
             }
-            (Some((_, reason)), _) => Some(reason),
-            (None, KafkaError::Transaction(error)) if error.is_fatal() => Some(error.string()),
+            (Some((_, reason)), _) => Some(Failure::Over(reason)),
+            (None, KafkaError::Transaction(error)) if error.is_fatal() => Some(Failure::Over(error.string())),
             (None, _) => None,
         }
     }

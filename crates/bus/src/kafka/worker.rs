@@ -23,7 +23,7 @@ use super::Shared;
 use super::context::Member;
 use super::restore::Restored;
 use super::slots::Slot;
-use super::transaction::{self, Transactions};
+use super::transaction::{self, Failure, Transactions};
 
 use idle::Asking;
 
@@ -249,6 +249,10 @@ impl Worker for KafkaWorker {
         metrics.commit_seconds.observe(begun.elapsed().as_secs_f64());
         if let Err(failure) = done {
             metrics.failures.inc();
+            if matches!(failure, Failure::Fenced(_)) && self.is_replaced().await {
+                let instance = self.shared.config.instance.clone();
+                return Err(self.ends_with(Error::Replaced { group: self.group.to_string(), instance }));
+            }
             return Err(self.commit_failed(failure));
         }
         metrics.commits.inc();

@@ -1,14 +1,22 @@
 //! From what a worker has to say to a transaction: names looked up, positions that fence, each key once.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use rdkafka::error::RDKafkaErrorCode;
+use tokio::time::{Instant, sleep};
 
+use crate::kafka::fetch;
 use crate::kafka::transaction::{self, Failure, Work};
 use crate::{Commit, Error, Partition, StateChange};
 
 use super::{KafkaWorker, Owned, blocking, writer};
+
+/// A process that has fenced our writer joins the group next, and a heartbeat tells it.
+const REPLACED: Duration = Duration::from_secs(3);
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 impl KafkaWorker {
     /// Looks names up, and refuses what can never be stored.
@@ -136,12 +144,31 @@ impl KafkaWorker {
         }
     }
 
+    /// Whether it was another process of this name that fenced our writer. The group tells the reader so, some moments
+    /// later; a new worker here would only fence that one in turn.
+    pub(super) async fn is_replaced(&self) -> bool {
+        let Some(reader) = &self.reader else { return false };
+        let (end, mut unread) = (Instant::now() + REPLACED, VecDeque::new());
+        while Instant::now() < end {
+            unread.clear();
+            let taken = fetch::take(reader, usize::MAX, usize::MAX, &mut unread);
+            let code = taken.err().and_then(|error| error.rdkafka_error_code());
+            if code == Some(RDKafkaErrorCode::FencedInstanceId) {
+                return true;
+            }
+            sleep(LOOK_AGAIN).await;
+        }
+        false
+    }
+
     pub(super) fn commit_failed(&mut self, failure: Failure) -> Error {
         let group = self.group.to_string();
         match failure {
             Failure::Again(reason) => Error::Broker { what: format!("commit for group {group}"), reason },
             Failure::Lost(reason) => self.ends_with(Error::Lost { group, reason }),
-            Failure::Over(reason) => self.ends_with(Error::Broken { group, reason }),
+            Failure::Fenced(reason) | Failure::Over(reason) => {
+                self.ends_with(Error::Broken { group, reason })
+            }
         }
     }
 }

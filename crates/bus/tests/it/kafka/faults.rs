@@ -144,3 +144,29 @@ async fn instances_that_come_and_go_hand_over_what_they_counted() {
     stop_second.send(()).unwrap();
     second.await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_processes_of_one_name_with_much_to_do_the_later_one_goes_on_and_the_other_ends() {
+    let Some(mut brokers) = Brokers::find() else { return };
+    let log = brokers.start("test").await;
+    for _ in 0..4 {
+        feed(&log, 1).await;
+        let mut first = Process::start(&brokers, "a");
+        first.until("committed");
+        let feeding = {
+            let log = log.clone();
+            tokio::spawn(async move {
+                loop {
+                    feed(&log, 1).await;
+                }
+            })
+        };
+        first.until("committed");
+        let mut second = Process::start(&brokers, "a");
+        second.until("committed");
+        first.until_ended();
+        second.until("committed");
+        assert!(!second.has_ended());
+        feeding.abort();
+    }
+}

@@ -55,8 +55,7 @@ async fn of_two_processes_of_one_name_the_one_that_came_later_goes_on_and_the_ot
     let mut heir = second.worker(keeper("g", "in")).await.unwrap();
     until_idle(&mut heir).await;
     let error = zombie.commit(answered("by the zombie")).await.unwrap_err();
-    assert!(matches!(error, Error::Broken { .. } | Error::Lost { .. }), "{error}");
-    assert!(error.to_string().contains("fenced"), "{error}");
+    assert!(matches!(error, Error::Replaced { .. }), "{error}");
     assert!(zombie.commit(answered("by the zombie")).await.is_err(), "for good");
     // Its reader is told by whom.
     let mut reader = first.worker(crate::bench::reader("other", "in")).await.unwrap();

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use ringpost_bus::Kafka;
@@ -47,6 +47,19 @@ impl Process {
                 return line;
             }
         }
+    }
+
+    /// Whether it has come to its end by itself.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// Waits until it has come to its end by itself.
+    pub(crate) fn until_ended(&mut self) {
+        while self.lines.recv_timeout(PATIENT) != Err(RecvTimeoutError::Disconnected) {
+            assert!(self.child.try_wait().is_ok(), "it was started");
+        }
+        self.child.wait().unwrap();
     }
 
     pub(crate) fn signal(&self, signal: &str) {
