@@ -1,8 +1,9 @@
 //! What goes wrong.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use anyhow::ensure;
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt};
 
@@ -26,12 +27,14 @@ pub(crate) enum Fault {
     Broker,
     /// Of three brokers one is lost for good.
     BrokerLost,
+    /// A second process of the same name: the first one has to end, and the second to go on.
+    Twin,
     /// The network between instances and brokers: slow, cut, half-open.
     Network,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Kill,
         Self::Term,
         Self::Zombie,
@@ -39,6 +42,7 @@ impl Fault {
         Self::Rolling,
         Self::Broker,
         Self::BrokerLost,
+        Self::Twin,
         Self::Network,
     ];
 
@@ -69,6 +73,7 @@ impl Fault {
                 world.brokers.kill(1)?;
                 pause(seconds(dice, 0.0, 3.0));
                 world.brokers.again(1)?;
+                pause(seconds(dice, 5.0, 10.0));
                 Ok("broker killed and started again".to_owned())
             }
             Self::BrokerLost => {
@@ -77,6 +82,7 @@ impl Fault {
                 world.brokers.lost.push(node);
                 Ok(format!("broker {node} lost for good"))
             }
+            Self::Twin => twin(world, dice),
             Self::Network => network(world, dice),
         }
     }
@@ -92,6 +98,7 @@ impl fmt::Display for Fault {
             Self::Rolling => "rolling",
             Self::Broker => "broker",
             Self::BrokerLost => "broker-lost",
+            Self::Twin => "twin",
             Self::Network => "network",
         })
     }
@@ -161,6 +168,21 @@ fn rolling(world: &mut World) -> anyhow::Result<String> {
         instance.until_up(ups)?;
     }
     Ok("all instances restarted, one after the other".to_owned())
+}
+
+fn twin(world: &mut World, dice: &mut StdRng) -> anyhow::Result<String> {
+    let at = one_of(world, dice);
+    let mut twin = world.twin_of(at)?;
+    twin.start()?;
+    twin.until_up(0)?;
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !world.instances[at].has_ended()? {
+        twin.check()?;
+        ensure!(Instant::now() < deadline, "two of one name go on side by side");
+        pause(Duration::from_millis(100));
+    }
+    world.instances[at] = twin;
+    Ok(format!("instance {at} started a second time"))
 }
 
 fn network(world: &mut World, dice: &mut StdRng) -> anyhow::Result<String> {

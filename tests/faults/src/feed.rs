@@ -60,6 +60,7 @@ impl Traffic {
             .set("enable.idempotence", "true")
             .set("acks", "all")
             .set("linger.ms", "5")
+            .set("reconnect.backoff.max.ms", "500")
             .create_with_context(Receipts::default())?;
         let begun = Instant::now();
         for (at, tenant, body) in &self.messages {

@@ -23,7 +23,7 @@ pub(crate) struct Setting {
 
 /// One of them; killed with its owner.
 pub(crate) struct Instance {
-    name: String,
+    pub(crate) name: String,
     binary: PathBuf,
     folder: PathBuf,
     child: Option<Child>,
@@ -31,7 +31,12 @@ pub(crate) struct Instance {
 
 impl Instance {
     pub(crate) fn new(setting: &Setting, name: &str) -> anyhow::Result<Self> {
-        let folder = setting.folder.join(name);
+        Self::in_folder(setting, name, name)
+    }
+
+    /// In a folder of another name: one name may be given twice.
+    pub(crate) fn in_folder(setting: &Setting, name: &str, folder: &str) -> anyhow::Result<Self> {
+        let folder = setting.folder.join(folder);
         std::fs::create_dir_all(&folder)?;
         let Setting { bootstrap, prefix, .. } = setting;
         let text = format!(
@@ -137,6 +142,10 @@ max_idle = "8s"
             ensure!(Instant::now() < deadline, "{} does not stop", self.name);
             pause(MOMENT);
         }
+    }
+
+    pub(crate) fn has_ended(&mut self) -> anyhow::Result<bool> {
+        Ok(self.child.as_mut().map(Child::try_wait).transpose()?.flatten().is_some())
     }
 
     /// A process that ended by itself, which none may.

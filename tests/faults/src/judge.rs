@@ -58,6 +58,7 @@ fn reader(bootstrap: &str, topic: &str, isolation: &str) -> anyhow::Result<BaseC
         .set("group.id", "judge")
         .set("isolation.level", isolation)
         .set("fetch.queue.backoff.ms", "5")
+        .set("reconnect.backoff.max.ms", "500")
         .create()?;
     let mut list = TopicPartitionList::new();
     for partition in 0..PARTITIONS as i32 {

@@ -79,6 +79,7 @@ pub(crate) struct World {
     pub(crate) network: Arc<Network>,
     pub(crate) instances: Vec<Instance>,
     setting: Setting,
+    twins: usize,
 }
 
 impl World {
@@ -97,7 +98,7 @@ impl World {
             bootstrap: by_proxy.join(","),
             prefix: "faults.".to_owned(),
         };
-        let mut world = Self { brokers, network, instances: Vec::new(), setting };
+        let mut world = Self { brokers, network, instances: Vec::new(), setting, twins: 0 };
         for _ in 0..plan.fault.instances() {
             world.add_instance()?;
         }
@@ -113,6 +114,13 @@ impl World {
         let name = format!("instance-{}", self.instances.len());
         self.instances.push(Instance::new(&self.setting, &name)?);
         Ok(())
+    }
+
+    /// Another one of the same name, with a folder of its own.
+    pub(crate) fn twin_of(&mut self, at: usize) -> anyhow::Result<Instance> {
+        self.twins += 1;
+        let name = &self.instances[at].name;
+        Instance::in_folder(&self.setting, name, &format!("{name}-twin-{}", self.twins))
     }
 
     pub(crate) fn running(&self) -> Vec<usize> {

@@ -3,13 +3,21 @@
 //! To its user that looks like partitions that go and come back. `next` tells all of them to be revoked, and then what the
 //! new worker is given. A commit that was of the former one fails, and what it would have made durable has to be forgotten:
 //! the records come again, with the state of before.
+//!
+//! To be replaced by a process of the same name is final only when it happens again soon. A broker that is restarted
+//! may have given this very process a new identity that never arrived, and then says the same of it; a second process
+//! comes back at once.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ringpost_bus::{Commit, Error, Event, Log, Partition, Subscription, Worker};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tracing::warn;
+
+/// Two processes of one name replace each other within seconds; brokers are not restarted so often.
+const AGAIN: Duration = Duration::from_secs(60);
 
 /// See the module.
 pub struct Renewed<L: Log> {
@@ -19,6 +27,8 @@ pub struct Renewed<L: Log> {
     partitions: u32,
     /// A new one on its way; kept when `next` is dropped half-way.
     joining: Option<JoinHandle<Result<L::Worker, Error>>>,
+    /// When a worker was replaced.
+    replaced: Option<Instant>,
     /// What the user knows to be its own.
     assigned: BTreeSet<Partition>,
 }
@@ -31,7 +41,15 @@ impl<L: Log> Renewed<L> {
     pub async fn join(log: L, subscription: Subscription) -> Result<Self, Error> {
         let worker = log.worker(subscription.clone()).await?;
         let (partitions, worker) = (worker.partitions(), Some(worker));
-        Ok(Self { log, subscription, worker, partitions, joining: None, assigned: BTreeSet::new() })
+        Ok(Self {
+            log,
+            subscription,
+            worker,
+            partitions,
+            joining: None,
+            replaced: None,
+            assigned: BTreeSet::new(),
+        })
     }
 
     /// The present worker; a new one, where there is none.
@@ -46,6 +64,19 @@ impl<L: Log> Renewed<L> {
             self.worker = Some(joined.map_err(|_| Error::Closed)??);
         }
         Ok(self.worker.as_mut().expect("made just now"))
+    }
+
+    /// Of a worker that was replaced for the first time for long: an error that a new one helps with.
+    fn judged(&mut self, error: Error) -> Error {
+        let Error::Replaced { group, instance } = error else { return error };
+        let before = self.replaced.replace(Instant::now());
+        match before.is_some_and(|before| before.elapsed() < AGAIN) {
+            true => Error::Replaced { group, instance },
+            false => {
+                let reason = format!("as if another process went by the name {instance}");
+                Error::Lost { group, reason }
+            }
+        }
     }
 
     fn ended(&mut self, error: &Error) {
@@ -63,7 +94,8 @@ impl<L: Log> Worker for Renewed<L> {
         if self.worker.is_none() && !self.assigned.is_empty() {
             return Ok(Event::Revoked(std::mem::take(&mut self.assigned).into_iter().collect()));
         }
-        match self.present().await?.next(patience).await {
+        let next = self.present().await?.next(patience).await;
+        match next.map_err(|error| self.judged(error)) {
             Err(error) if error.wants_new_worker() => {
                 self.ended(&error);
                 Ok(Event::Revoked(std::mem::take(&mut self.assigned).into_iter().collect()))
@@ -91,6 +123,7 @@ impl<L: Log> Worker for Renewed<L> {
             return Err(Error::Lost { group, reason });
         };
         let done = worker.commit(commit).await;
+        let done = done.map_err(|error| self.judged(error));
         if let Err(error) = &done
             && error.wants_new_worker()
         {
