@@ -16,8 +16,8 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tracing::warn;
 
-/// Two processes of one name replace each other within seconds; brokers are not restarted so often.
-const AGAIN: Duration = Duration::from_secs(60);
+/// Two processes of one name replace each other every few seconds. Brokers and networks do not fail so often.
+const AGAIN: Duration = Duration::from_secs(10);
 
 /// See the module.
 pub struct Renewed<L: Log> {
