@@ -39,7 +39,7 @@ pub(super) enum Failure {
     Again(String),
     /// The partitions went to another.
     Lost(String),
-    /// A writer of the same name came later, or the transaction timed out: the broker says the same of both.
+    /// A member or writer of the same name came later, or the transaction timed out: brokers say the same of both.
     Fenced(String),
     /// The writer cannot be used any more, and whether this commit holds is for the next one to find out.
     Over(String),
@@ -95,10 +95,7 @@ impl Transactions {
         }
         debug!(%error, "a transaction is given up");
         self.abort()?;
-        Err(match reader {
-            Some(reader) if is_lost(&error, reader) => Failure::Lost(tell(&error)),
-            _ => Failure::Again(tell(&error)),
-        })
+        Err(failed(&error, reader))
     }
 
     /// Sends every record, and waits until all have arrived.
@@ -216,7 +213,7 @@ impl Transactions {
 pub(super) fn commit_positions(work: &Work, reader: &BaseConsumer<Member>) -> Result<(), Failure> {
     let positions = list(&work.positions).map_err(|error| Failure::Again(tell(&error)))?;
     let Err(error) = reader.commit(&positions, CommitMode::Sync) else { return Ok(()) };
-    Err(if is_lost(&error, reader) { Failure::Lost(tell(&error)) } else { Failure::Again(tell(&error)) })
+    Err(failed(&error, Some(reader)))
 }
 
 fn list(positions: &[(String, Partition, u64)]) -> Result<TopicPartitionList, KafkaError> {
@@ -227,16 +224,20 @@ fn list(positions: &[(String, Partition, u64)]) -> Result<TopicPartitionList, Ka
     Ok(list)
 }
 
-/// The group has gone on without us. A generation that is too old alone says nothing: the group may have met again, and
-/// what is ours may still be ours.
-fn is_lost(error: &KafkaError, reader: &BaseConsumer<Member>) -> bool {
+/// What it means that nothing was stored. A generation that is too old alone says nothing: the group may have met again,
+/// and what is ours may still be ours.
+fn failed(error: &KafkaError, reader: Option<&BaseConsumer<Member>>) -> Failure {
     let code = match error {
         KafkaError::Transaction(error) => Some(error.code()),
         other => other.rdkafka_error_code(),
     };
-    let is_unknown =
-        matches!(code, Some(RDKafkaErrorCode::UnknownMemberId | RDKafkaErrorCode::FencedInstanceId));
-    is_unknown || reader.assignment_lost()
+    match (code, reader) {
+        // Another of the same name has joined the group.
+        (Some(RDKafkaErrorCode::FencedInstanceId), _) => Failure::Fenced(tell(error)),
+        (Some(RDKafkaErrorCode::UnknownMemberId), _) => Failure::Lost(tell(error)),
+        (_, Some(reader)) if reader.assignment_lost() => Failure::Lost(tell(error)),
+        _ => Failure::Again(tell(error)),
+    }
 }
 
 /// In words, with librdkafka's own reason.
