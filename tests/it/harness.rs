@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 pub(crate) use disk::Disk;
 pub(crate) use home::{Home, run};
-pub(crate) use judge::{judge, settle_down};
+pub(crate) use judge::{judge, settle_down, settle_down_all};
 pub(crate) use mailbox::Mailbox;
 pub(crate) use receiver::{Receiver, Reply, Request};
 pub(crate) use repeats::{Life, Repeats};

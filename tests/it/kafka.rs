@@ -1,6 +1,8 @@
 //! The whole on Kafka: one machine with all roles, its log on a real broker. `make test-kafka`; without a broker these
 //! tests say so and do nothing.
 
+mod roles;
+
 use std::collections::HashMap;
 use std::io::Write;
 use std::sync::{Arc, Once};

@@ -8,6 +8,7 @@ mod append;
 mod context;
 mod ends;
 mod fetch;
+mod health;
 mod lags;
 mod restore;
 mod settings;
@@ -41,8 +42,8 @@ pub struct Kafka {
 /// What handle and workers share.
 struct Shared {
     config: KafkaConfig,
-    /// Numbers of partitions, by name as configured.
-    partitions: HashMap<String, u32>,
+    /// By name as configured.
+    known: HashMap<String, topics::Known>,
     appender: Appender,
     probe: Arc<BaseConsumer<Quiet>>,
     slots: Arc<Slots>,
@@ -63,9 +64,9 @@ impl Kafka {
         let probe = config.probe().create_with_context(Quiet).map_err(unusable)?;
         let appender = Appender::new(config.appender()).map_err(unusable)?;
         let probe = Arc::new(probe);
-        let partitions = topics::check(&config, Arc::clone(&probe)).await?;
+        let known = topics::check(&config, Arc::clone(&probe)).await?;
         let (slots, lags, metrics) = (Arc::default(), Lags::default(), Metrics::new());
-        Ok(Self { shared: Arc::new(Shared { config, partitions, appender, probe, slots, lags, metrics }) })
+        Ok(Self { shared: Arc::new(Shared { config, known, appender, probe, slots, lags, metrics }) })
     }
 
     /// Bytes of appends that may wait for brokers, as configured.
@@ -77,6 +78,16 @@ impl Kafka {
     /// these end.
     pub fn lags(&self) -> Vec<Lag> {
         self.shared.lags.all()
+    }
+
+    /// Why records cannot be appended durably to a topic now; none = they can, as far as one sees. One question to a
+    /// broker.
+    pub async fn append_trouble(&self, topic: &str) -> Option<String> {
+        let Some(known) = self.shared.known.get(topic) else {
+            return Some("there is no such topic".to_owned());
+        };
+        health::append_trouble(Arc::clone(&self.shared.probe), self.shared.named(topic), known.min_in_sync)
+            .await
     }
 
     /// Its counters.
@@ -144,7 +155,7 @@ impl Shared {
 
     fn topic(&self, name: &str) -> Result<(u32, Keep), Error> {
         let found = self.config.topics.iter().find(|topic| topic.name == name);
-        let found = found.and_then(|topic| Some((*self.partitions.get(name)?, topic.keep)));
+        let found = found.and_then(|topic| Some((self.known.get(name)?.partitions, topic.keep)));
         found.ok_or_else(|| Error::Topic { topic: name.to_owned(), why: "there is no such topic" })
     }
 

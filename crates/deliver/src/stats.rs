@@ -11,7 +11,7 @@ pub const DURATION_BUCKETS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.
 const CLASSES: usize = Class::ALL.len();
 
 /// A snapshot. Counters only grow; sizes are of now.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Stats {
     /// Jobs taken in.
     pub submitted: u64,

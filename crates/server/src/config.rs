@@ -11,6 +11,7 @@ mod load;
 mod mail;
 mod mistake;
 mod reader;
+mod roles;
 mod sections;
 mod setting;
 mod similar;
@@ -26,6 +27,7 @@ pub use load::{DEFAULT_TOML, Flags, LoadError, Loaded, Source, load, parse};
 pub use mail::{Mail, MailPassword, SmtpServer, Starttls};
 pub use mistake::Mistake;
 pub use reader::Settled;
+pub use roles::{Role, Serve};
 pub use sections::{
     Admin, Breaker, Bus, Config, Data, Delivery, Http, Log, LogFormat, Retention, Secret, Sessions, Shutdown,
     Store, Triggers,

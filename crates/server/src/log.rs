@@ -68,6 +68,17 @@ pub(crate) fn kafka(config: &Config) -> anyhow::Result<KafkaConfig> {
     Ok(settings)
 }
 
+/// Names this process in leases: no other has it, nor has one that was here before.
+pub(crate) fn process_name(config: &Config) -> String {
+    let id = format!("{}-{}", std::process::id(), clock::now().micros());
+    let instance = config.bus.kafka.instance.clone().or_else(|| machine().ok());
+    match (config.bus.backend, instance) {
+        // In containers most processes have one and the same number.
+        (Backend::Kafka, Some(instance)) => format!("{instance}-{id}"),
+        _ => id,
+    }
+}
+
 /// The name that the machine, or the pod, goes by.
 fn machine() -> anyhow::Result<String> {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname")?;
@@ -85,6 +96,15 @@ impl ServedLog {
         match self {
             Self::Embedded(log) => log.metrics(),
             Self::Kafka(log) => log.metrics(),
+        }
+    }
+
+    /// Why legs cannot be appended durably now; none = they can, as far as one sees.
+    pub(crate) async fn append_trouble(&self) -> Option<String> {
+        match self {
+            // What keeps the disk from taking them is told to who sends them, and by the files themselves.
+            Self::Embedded(_) => None,
+            Self::Kafka(log) => log.append_trouble(topics::LEGS).await,
         }
     }
 

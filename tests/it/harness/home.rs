@@ -71,6 +71,13 @@ impl Home {
         self.start().ready().await
     }
 
+    /// Starts a process on it that has these roles, and waits until it is ready.
+    pub(crate) async fn serve_as(&self, roles: &str) -> Serve {
+        let mut command = Serve::command(self);
+        command.args(["--roles", roles]);
+        Starting::spawn(command).ready().await
+    }
+
     /// Starts the server on it.
     pub(crate) fn start(&self) -> Starting {
         Starting::spawn(Serve::command(self))

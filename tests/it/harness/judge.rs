@@ -148,8 +148,18 @@ fn repeats_are_the_same(requests: &[Request]) {
 
 /// Until everything is done, or time is up: then it is the judge who says what is missing.
 pub(crate) async fn settle_down(serve: &Serve, traffic: &Traffic, receiver: &Receiver) {
+    settle_down_all(&[serve], traffic, receiver).await;
+}
+
+/// The same of several processes that share the roles.
+pub(crate) async fn settle_down_all(serves: &[&Serve], traffic: &Traffic, receiver: &Receiver) {
     let quiet = async || {
-        let metrics = serve.metrics().await;
+        let mut metrics = BTreeMap::<String, f64>::new();
+        for serve in serves {
+            for (name, value) in serve.metrics().await {
+                *metrics.entry(name).or_default() += value;
+            }
+        }
         let zero = |name: &str| metrics.get(&format!("ringpost_{name}")).copied() == Some(0.0);
         let is_idle = ["session_live", "deliver_debts", "queue_depth{queue=\"lanes\"}"].into_iter().all(zero);
         let has_caught_up = ["aggregate", "dispatch"]

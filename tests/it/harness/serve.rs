@@ -78,8 +78,10 @@ impl Starting {
     fn serve(self, up: &str) -> Serve {
         let Self { child, log } = self;
         let up: Value = serde_json::from_str(up).expect("the log is JSON where nobody looks on");
-        let port = |name: &str| up[name].as_str().and_then(|text| text.parse().ok()).expect("an address");
-        let (intake, admin) = (port("intake"), port("admin"));
+        let port = |name: &str| up[name].as_str().and_then(|text| text.parse().ok());
+        // Without the role there is no intake, and nothing answers at this address.
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let (intake, admin) = (port("intake").unwrap_or(nowhere), port("admin").expect("an address"));
         Serve { child, log, client: client(), intake, admin }
     }
 }
@@ -147,6 +149,12 @@ impl Serve {
     pub(crate) async fn health(&self, path: &str) -> u16 {
         let answer = self.client.get(format!("http://{}{path}", self.admin)).send().await.expect("health");
         answer.status().as_u16()
+    }
+
+    /// What a page of the admin port says.
+    pub(crate) async fn page(&self, path: &str) -> String {
+        let answer = self.client.get(format!("http://{}{path}", self.admin)).send().await.expect("a page");
+        answer.text().await.expect("it is text")
     }
 
     /// Every metric by its name, labels as printed.

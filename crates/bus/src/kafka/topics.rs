@@ -146,14 +146,21 @@ fn millis(keep: Duration) -> String {
     i64::try_from(keep.as_millis()).unwrap_or(-1).to_string()
 }
 
-/// Looks whether all topics are there, and as they have to be. Tells how many partitions each has, by name as configured.
+/// What is known of a topic that is as it has to be.
+pub(super) struct Known {
+    pub(super) partitions: u32,
+    /// Copies without which nothing is acknowledged.
+    pub(super) min_in_sync: usize,
+}
+
+/// Looks whether all topics are there, and as they have to be. Tells what is known of each, by name as configured.
 ///
 /// # Errors
 /// All that is wrong.
 pub(super) async fn check(
     config: &KafkaConfig,
     probe: Arc<BaseConsumer<Quiet>>,
-) -> Result<HashMap<String, u32>, OpenError> {
+) -> Result<HashMap<String, Known>, OpenError> {
     let failed = |mistakes| OpenError::Brokers { mistakes };
     let timeout = config.timeout;
     let names: Vec<String> =
@@ -165,10 +172,12 @@ pub(super) async fn check(
         let why = format!("no broker of {} answers within {timeout:?}: {error}", config.bootstrap);
         failed(vec![why])
     })?;
-    let (mut partitions, mut mistakes) = (HashMap::new(), Vec::new());
+    let (mut topics, mut mistakes) = (HashMap::new(), Vec::new());
     for (topic, count) in config.topics.iter().zip(&counted) {
         match count {
-            Ok(count) => drop(partitions.insert(topic.name.clone(), *count)),
+            Ok(count) => {
+                topics.insert(topic.name.clone(), Known { partitions: *count, min_in_sync: 1 });
+            }
             Err(why) => mistakes.push(why.clone()),
         }
     }
@@ -183,9 +192,14 @@ pub(super) async fn check(
         });
         if let Some(found) = found {
             mistakes.extend(what_is_off(config, topic, name, found));
+            let in_sync =
+                found.get("min.insync.replicas").and_then(|entry| entry.value.as_ref()?.parse().ok());
+            if let (Some(known), Some(in_sync)) = (topics.get_mut(&topic.name), in_sync) {
+                known.min_in_sync = in_sync;
+            }
         }
     }
-    if mistakes.is_empty() { Ok(partitions) } else { Err(failed(mistakes)) }
+    if mistakes.is_empty() { Ok(topics) } else { Err(failed(mistakes)) }
 }
 
 fn count(

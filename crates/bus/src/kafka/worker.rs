@@ -85,6 +85,8 @@ struct Owned {
     committed: Vec<u64>,
     /// A time, and where the partition ended then; none, where it was read up to there.
     goal: Option<(i64, Vec<u64>)>,
+    /// Behind the last record that was handed out.
+    handed: Vec<u64>,
 }
 
 impl KafkaWorker {
@@ -176,6 +178,14 @@ impl KafkaWorker {
         }
     }
 
+    fn handed_out(&mut self, batch: &Batch) {
+        let prefix = self.shared.config.prefix.len();
+        let at = self.topics.iter().position(|topic| topic[prefix..] == batch.topic);
+        if let (Some(at), Some(owned)) = (at, self.owned.get_mut(&batch.partition)) {
+            owned.handed[at] = batch.position().next.0;
+        }
+    }
+
     fn read_failed(&mut self, error: &KafkaError) -> Result<(), Error> {
         let group = self.group.to_string();
         match error.rdkafka_error_code() {
@@ -213,6 +223,7 @@ impl Worker for KafkaWorker {
             }
             if let Some(batch) = self.ready.pop_front() {
                 self.has_read = true;
+                self.handed_out(&batch);
                 return Ok(Event::Records(batch));
             }
             let now = Instant::now();

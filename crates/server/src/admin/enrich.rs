@@ -84,7 +84,7 @@ pub(super) async fn again(State(state): State<AdminState>, body: Bytes) -> Respo
         Err(error) => return (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
     };
     let Some(again) = state.again else {
-        return (StatusCode::NOT_FOUND, "this process has no log to ask by\n").into_response();
+        return super::no_api();
     };
     let walk = Walk::new(again, wanted);
     let lines = futures_util::stream::unfold(Some(walk), async |walk| {

@@ -32,9 +32,12 @@ pub(crate) struct Status {
     pub(crate) at: Timestamp,
     /// Since when the process runs.
     pub(crate) started: Timestamp,
+    /// What it does.
+    #[serde(default)]
+    pub(crate) roles: Vec<String>,
     /// `ready`, `starting` or `stopping`, as of the question.
     pub(crate) readiness: String,
-    /// Parts that are not ready yet.
+    /// Roles that are not ready, each with the reason where it is known.
     pub(crate) waiting_for: Vec<String>,
     pub(crate) stages: Vec<Stage>,
     /// Files that legs are read from.
@@ -225,7 +228,8 @@ pub(super) async fn show(State(state): State<AdminState>) -> Response {
     let Some(mut status) = state.board.get() else {
         return (StatusCode::SERVICE_UNAVAILABLE, "nothing was measured yet\n").into_response();
     };
-    status.waiting_for = state.readiness.waiting_for().into_iter().map(str::to_owned).collect();
+    status.waiting_for = state.readiness.waiting_for();
+    status.roles = state.readiness.roles();
     let readiness = match (state.readiness.is_stopping(), status.waiting_for.is_empty()) {
         (true, _) => "stopping",
         (_, true) => "ready",

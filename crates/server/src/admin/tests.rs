@@ -22,14 +22,32 @@ fn state() -> AdminState {
 #[tokio::test]
 async fn readiness_says_what_is_missing_and_is_taken_back_for_a_stop() {
     let state = state();
-    assert_eq!(ask(&state, "/readyz").await, (503, "waiting for: intake, aggregate, dispatch\n".to_owned()));
-    state.readiness.intake.store(true, Ordering::Release);
+    assert_eq!(
+        ask(&state, "/readyz").await,
+        (503, "waiting for: ingest, aggregate, dispatch, api\n".to_owned())
+    );
     state.readiness.aggregate.store(true, Ordering::Release);
     state.readiness.dispatch.store(true, Ordering::Release);
+    state.readiness.note(Role::Api, None);
+    state.readiness.note(Role::Ingest, Some("no broker answers".to_owned()));
+    assert_eq!(ask(&state, "/readyz").await, (503, "waiting for: ingest (no broker answers)\n".to_owned()));
+    state.readiness.note(Role::Ingest, None);
     assert_eq!(ask(&state, "/readyz").await, (200, "ok\n".to_owned()));
     state.readiness.stopping.store(true, Ordering::Release);
     assert_eq!(ask(&state, "/readyz").await, (503, "stopping\n".to_owned()));
     assert_eq!(ask(&state, "/livez").await, (200, "ok\n".to_owned()));
+}
+
+#[tokio::test]
+async fn a_process_waits_for_its_own_roles_only_and_says_where_the_others_are() {
+    let roles = Serve { roles: vec![Role::Dispatch] };
+    let state = AdminState { readiness: Arc::new(Readiness::of(&roles)), ..state() };
+    assert_eq!(ask(&state, "/readyz").await, (503, "waiting for: dispatch\n".to_owned()));
+    state.readiness.dispatch.store(true, Ordering::Release);
+    assert_eq!(ask(&state, "/readyz").await, (200, "ok\n".to_owned()));
+    let request = Request::post("/enrich").body(Body::from(r#"{"rate":1}"#)).unwrap();
+    let response = router(state).oneshot(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::CONFLICT);
 }
 
 #[tokio::test]

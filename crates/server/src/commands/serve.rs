@@ -1,4 +1,4 @@
-//! `ringpost serve`: everything in one process.
+//! `ringpost serve`: everything in one process, or some of it.
 
 use std::path::PathBuf;
 
@@ -14,12 +14,16 @@ Nothing else need be started: log, store and queues are files in the data folder
 a platform and a webhook are is declared with `ringpost apply`, before or while it runs. SIGTERM \
 and SIGINT end it; what is owed is delivered after the next start.
 
+With the log on Kafka the work can be shared among processes: each has the roles that --roles names
+(docs/roles.md), and as many processes may have a role as there are partitions.
+
 Every setting can also come from the environment: RINGPOST_HTTP__LISTEN is http.listen.
 
 Examples:
   ringpost serve
   ringpost serve --data /var/lib/ringpost --listen 0.0.0.0:8080
   ringpost serve --config /etc/ringpost.toml
+  ringpost serve --config /etc/ringpost.toml --roles aggregate,dispatch
   RINGPOST_LOG__LEVEL=debug ringpost serve")]
 pub struct Serve {
     /// Configuration file; without it the defaults hold. Environment: RINGPOST_CONFIG
@@ -34,6 +38,10 @@ pub struct Serve {
     /// Address and port of /livez, /readyz and /metrics (admin.listen)
     #[arg(long, value_name = "IP:PORT")]
     pub admin: Option<String>,
+    /// What this process does: some of ingest, aggregate, dispatch and api, parted by commas; without it all
+    /// (serve.roles)
+    #[arg(long, value_name = "ROLE,…")]
+    pub roles: Option<String>,
 }
 
 impl Serve {
@@ -42,6 +50,7 @@ impl Serve {
             .with("data.dir", "--data", self.data.as_ref().map(|dir| dir.display().to_string()))
             .with("http.listen", "--listen", self.listen.clone())
             .with("admin.listen", "--admin", self.admin.clone())
+            .with("serve.roles", "--roles", self.roles.clone())
     }
 }
 

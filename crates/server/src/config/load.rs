@@ -10,6 +10,7 @@ use super::kafka;
 use super::mail;
 use super::mistake::{Mistake, Wrong};
 use super::reader::{Reader, Settled};
+use super::roles;
 use super::sections::{Breaker, Config};
 use super::setting::ByteSize;
 use super::source;
@@ -131,6 +132,7 @@ fn resolve(reader: &mut Reader, config: &mut Config) {
     source::resolve(reader, &mut config.source);
     sessions(reader, config);
     bus(reader, config);
+    roles::resolve(reader, config.bus.backend, &mut config.serve);
     delivery(reader, config);
     mail::resolve(reader, &mut config.mail);
     rest(reader, config);

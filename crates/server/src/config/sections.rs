@@ -10,6 +10,7 @@ use ipnet::IpNet;
 
 use super::kafka::{Backend, Kafka};
 use super::mail::Mail;
+use super::roles::Serve;
 use super::setting::ByteSize;
 use super::source::Sources;
 
@@ -38,6 +39,8 @@ pub struct Config {
     pub http: Http,
     /// `[admin]`
     pub admin: Admin,
+    /// `[serve]`
+    pub serve: Serve,
     /// `[source]`
     pub source: Sources,
     /// `[sessions]`

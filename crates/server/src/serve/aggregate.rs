@@ -97,13 +97,15 @@ impl<W: Worker, S: Ledger> Aggregate<W, S> {
                 }
                 Err(error) => return Err(error).context("read legs"),
             };
+            // The group has let us in, and there was nothing left to be given: a spare one is as ready as can be.
+            let is_spare = matches!(event, Event::Idle(_)) && !core.is_assigned();
             let Effects { commit, dead_letters } = self.gather(&mut core, event).await?;
             self.dead_letters.keep(&dead_letters).await;
             if !self.commit(commit).await? {
                 core = self.core();
             }
             core.count(&self.metrics);
-            self.readiness.aggregate.store(core.is_assigned(), Ordering::Release);
+            self.readiness.aggregate.store(core.is_assigned() || is_spare, Ordering::Release);
         }
     }
 

@@ -1,4 +1,5 @@
-//! What has to be done now and then: dropping what is old, and measuring what only a look at the store tells.
+//! What has to be done now and then: dropping what is old, which one process of all does, and measuring what only a look
+//! at the store tells, which each does for its own metrics and status.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,8 +10,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::admin::Board;
 use crate::admin::status::Collector;
+use crate::admin::{Board, Readiness};
 use crate::clock;
 use crate::config::Config;
 use crate::log::ServedLog;
@@ -26,8 +27,10 @@ const DROP_EVERY: Duration = Duration::from_secs(3_600);
 pub(super) struct Housekeeping {
     pub(super) log: ServedLog,
     pub(super) store: Store,
-    pub(super) lanes: Lanes,
+    /// Where the process has the role dispatch.
+    pub(super) lanes: Option<Lanes>,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) readiness: Arc<Readiness>,
     pub(super) keep: Keep,
     /// Where the status of the process is put up.
     pub(super) board: Arc<Board>,
@@ -56,7 +59,7 @@ impl Housekeeping {
         let mut drop_at = Instant::now() + LOOK_EVERY;
         loop {
             self.measure(&mut collector).await;
-            if drop_at <= Instant::now() {
+            if drop_at <= Instant::now() && self.readiness.leads() {
                 self.drop_old().await;
                 drop_at = Instant::now() + DROP_EVERY;
             }
@@ -68,7 +71,7 @@ impl Housekeeping {
     }
 
     async fn measure(&self, collector: &mut Collector) {
-        let lanes = self.lanes.stats();
+        let lanes = self.lanes.as_ref().map(Lanes::stats).unwrap_or_default();
         let depth = self.metrics.queue_depth.with_label_values(&["lanes"]);
         depth.set(number(lanes.waiting as u64 + lanes.in_flight as u64));
         let (now, stats) = (clock::now(), self.store.stats().await);

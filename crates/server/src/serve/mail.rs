@@ -46,6 +46,8 @@ pub(crate) struct Mail<O = Store> {
     metrics: Arc<Metrics>,
     from: Mailbox,
     events: Vec<EventName>,
+    /// Between two mails of one trigger and event, in microseconds.
+    every: i64,
     readers: Vec<Reader>,
     /// While the server is away.
     pause: Pause,
@@ -80,21 +82,31 @@ impl<O: Outbox> Mail<O> {
             metrics,
             from,
             events: config.events.clone(),
+            every,
             readers: readers.collect(),
             pause: Pause::default(),
             is_failing: false,
         }))
     }
 
-    /// Sends what there is to tell, until told to stop.
+    /// Sends what there is to tell, until told to stop. Of several processes only one is on duty at a time.
     ///
     /// # Errors
     /// None: whatever fails is tried again.
-    pub(crate) async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
+    pub(crate) async fn run(
+        mut self,
+        is_on_duty: impl Fn() -> bool + Send,
+        stop: CancellationToken,
+    ) -> anyhow::Result<()> {
         let mut ticks = tokio::time::interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut could_read = true;
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+            if !is_on_duty() {
+                // What is held here another one sends, and what was sent another one may have marked.
+                self.readers.iter_mut().for_each(|reader| reader.book = Book::new(self.every));
+                continue;
+            }
             // A mail on its way when the process stops is sent again after the next start.
             let Some(looked) = stop.run_until_cancelled(self.look()).await else { break };
             if let Err(error) = &looked

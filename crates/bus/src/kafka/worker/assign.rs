@@ -149,7 +149,8 @@ impl KafkaWorker {
             }
         }
         self.assign(&list);
-        self.owned.insert(partition, Owned { committed: from.clone(), from, goal: None });
+        let owned = Owned { committed: from.clone(), handed: from.clone(), from, goal: None };
+        self.owned.insert(partition, owned);
         Some(Event::Assigned(Assignment { partition, state }))
     }
 }

@@ -106,7 +106,7 @@ impl KafkaWorker {
                 return None;
             }
         };
-        self.note_lags(&ends);
+        self.note_lags(&ends, &positions);
         let done = self.at_end(now, &ends, &positions);
         let Some(since) = done.values().copied().min() else {
             self.ask_later();
@@ -127,14 +127,18 @@ impl KafkaWorker {
         self.ask_again = (self.ask_again * 2).min(ASK_BUSY);
     }
 
-    fn note_lags(&self, ends: &Ends) {
+    fn note_lags(&self, ends: &Ends, positions: &Ends) {
         let prefix = self.shared.config.prefix.len();
         for (partition, owned) in &self.owned {
-            for (topic, committed) in self.topics.iter().zip(&owned.committed) {
-                if let Some(end) = ends.get(&(topic.clone(), *partition)) {
-                    let records = end.saturating_sub(*committed);
-                    self.shared.lags.note(&self.group, &topic[prefix..], *partition, records);
-                }
+            let is_waiting = self.ready.iter().any(|batch| batch.partition == *partition);
+            for (at, topic) in self.topics.iter().enumerate() {
+                let place = (topic.clone(), *partition);
+                let Some(end) = ends.get(&place) else { continue };
+                let (committed, read) = (owned.committed[at], positions.get(&place).copied());
+                // Behind the last record there may be markers of transactions, which nobody commits past.
+                let is_all_committed = !is_waiting && committed >= owned.handed[at];
+                let at = read.filter(|_| is_all_committed).unwrap_or(committed).max(committed);
+                self.shared.lags.note(&self.group, &topic[prefix..], *partition, end.saturating_sub(at));
             }
         }
     }

@@ -166,3 +166,24 @@ fn commands_for_administrators_say_every_setting() {
     );
     assert!(lines[2].contains("cleanup.policy=compact"), "{}", lines[2]);
 }
+
+#[tokio::test]
+async fn who_has_committed_everything_is_not_behind_whatever_markers_of_transactions_follow() {
+    let Some(mut brokers) = Brokers::find() else { return };
+    let log = brokers.start("a").await;
+    let behind = |group: &str| -> u64 {
+        log.lags().iter().filter(|lag| lag.group == group).map(|lag| lag.records).sum()
+    };
+    log.append("in", vec![record("acme", "1")]).await.unwrap();
+    let mut worker = log.worker(keeper("g", "in")).await.unwrap();
+    let batch = batches(until_idle(&mut worker).await).remove(0);
+    let answer = output("out", vec![record("acme", "one"), record("acme", "two")]);
+    worker.commit(Commit { outputs: vec![answer], ..done_with(&batch) }).await.unwrap();
+    // Records and the marker of their transaction.
+    let mut next = log.worker(crate::bench::reader("next", "out")).await.unwrap();
+    let batch = batches(until_idle(&mut next).await).remove(0);
+    assert!(behind("next") >= 2, "nothing of it is committed: {:?}", log.lags());
+    next.commit(done_with(&batch)).await.unwrap();
+    until_idle(&mut next).await;
+    assert_eq!(behind("next"), 0, "{:?}", log.lags());
+}

@@ -49,7 +49,8 @@ impl Collector {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             at: now,
             started: self.started,
-            // Both are of the moment of the question.
+            // All three are of the moment of the question.
+            roles: Vec::new(),
             readiness: String::new(),
             waiting_for: Vec::new(),
             stages: self.stages(now, &mut unknown).await,

@@ -6,6 +6,7 @@ use ringpost_model::Timestamp;
 
 use crate::admin::status::{Lane, LastMinute, OwedBy, Queue, Source, Stage, Status};
 use crate::cli::harmless;
+use crate::config::Role;
 
 const WIDTH: usize = 80;
 /// Lanes shown; `--json` has more.
@@ -48,12 +49,22 @@ impl Look {
     fn head(&self, out: &mut String, status: &Status) {
         let readiness = match status.readiness.as_str() {
             "ready" => self.paint(GREEN, "ready"),
-            "starting" => self
-                .paint(YELLOW, &fit(&format!("starting, waits for {}", status.waiting_for.join(", ")), 40)),
+            "starting" => {
+                let names = status.waiting_for.iter().map(|one| one.split(" (").next().unwrap_or_default());
+                let names = names.collect::<Vec<_>>().join(", ");
+                self.paint(YELLOW, &fit(&format!("starting, waits for {names}"), 60))
+            }
             other => self.paint(YELLOW, &fit(other, 40)),
         };
         let up = span(seconds(status.started, status.at));
         let _ = writeln!(out, "ringpost {}  {readiness}  up {up}", fit(&status.version, 16));
+        if !status.roles.is_empty() && status.roles.len() < Role::ALL.len() {
+            let _ =
+                writeln!(out, "{}", self.paint(DIM, &format!("only {}", fit(&status.roles.join(", "), 60))));
+        }
+        for reason in status.waiting_for.iter().filter(|one| one.contains(" (")) {
+            let _ = writeln!(out, "{}", self.paint(YELLOW, &fit(reason, WIDTH)));
+        }
         let age = seconds(status.at, self.now);
         if age > STALE_SECONDS {
             let text = format!("as of {} ago: the server has not measured since", span(age));

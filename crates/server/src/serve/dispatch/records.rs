@@ -15,6 +15,8 @@ use super::pending::Place;
 use super::{Dispatch, Owned, State, report};
 use crate::trigger_cache::TriggerSource;
 
+/// Who has it does what only one process of all has to do: there is always one, and at most for moments two.
+const FIRST: Partition = Partition(0);
 /// So many later revisions are looked for after a crash; a call is hardly ever corrected twice.
 const LATER_REVISIONS: u32 = 8;
 /// A record may be stamped so far ahead of the clock that attempts are stamped by, in microseconds.
@@ -22,6 +24,8 @@ const CLOCK_AHEAD: i64 = 120_000_000;
 
 impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
     pub(super) async fn handle_log(&mut self, state: &mut State, event: Event) -> anyhow::Result<()> {
+        // The group has let us in, and there was nothing left to be given: a spare one is as ready as can be.
+        let is_spare = matches!(event, Event::Idle(_)) && state.partitions.is_empty();
         match event {
             Event::Assigned(assignment) => {
                 let owned = Owned { recovering: true, ..Owned::default() };
@@ -47,7 +51,8 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
                 }
             }
         }
-        self.readiness.dispatch.store(!state.partitions.is_empty(), Ordering::Release);
+        self.readiness.dispatch.store(is_spare || !state.partitions.is_empty(), Ordering::Release);
+        self.readiness.leads.store(state.partitions.contains_key(&FIRST), Ordering::Release);
         Ok(())
     }
 

@@ -407,7 +407,7 @@ async fn a_mail_on_its_way_does_not_keep_the_process_from_stopping() {
     let world = World::new(Behaviour { silent: true, ..Behaviour::default() }).await;
     world.notices.put(given_up(1, 0));
     let stop = CancellationToken::new();
-    let running = tokio::spawn(world.mail.run(stop.clone()));
+    let running = tokio::spawn(world.mail.run(|| true, stop.clone()));
     while world.server.connections() == 0 {
         tokio::task::yield_now().await;
     }
