@@ -1,6 +1,7 @@
 //! The whole on Kafka: one machine with all roles, its log on a real broker. `make test-kafka`; without a broker these
 //! tests say so and do nothing.
 
+mod letters;
 mod roles;
 
 use std::collections::HashMap;
@@ -17,6 +18,7 @@ use crate::harness::{
 
 const LEGS: &str = "ringpost.legs";
 const CDRS: &str = "ringpost.cdrs";
+const DEAD_LETTERS: &str = "ringpost.dead-letters";
 const PATIENCE: Duration = Duration::from_millis(100);
 
 static TOLD: Once = Once::new();
@@ -70,7 +72,7 @@ allow_networks = ["127.0.0.0/8"]
     async fn log(&self) -> Kafka {
         let topic =
             |name: &str| Topic { name: name.to_owned(), partitions: 4, keep: Keep::For(Duration::MAX) };
-        let topics = vec![topic(LEGS), topic(CDRS)];
+        let topics = [LEGS, CDRS, DEAD_LETTERS].map(topic).to_vec();
         let mut config = KafkaConfig::new(&self.bootstrap, "another", topics, Arc::new(|| 0));
         self.prefix.clone_into(&mut config.prefix);
         Kafka::open(config).await.expect("the topics are as they have to be")

@@ -111,12 +111,17 @@ impl Server {
             None => None,
         };
 
+        let serving = if has(Role::Api) { Some(roles::serving(&base).await?) } else { None };
+
         // The order in which they stop.
         let sources = ingesting.map(|ingesting| ingesting.spawn(&mut parts)).unwrap_or_default();
         if let Some(aggregating) = aggregating {
             aggregating.spawn(&mut parts);
         }
         let lanes = dispatching.map(|dispatching| dispatching.spawn(&mut parts));
+        if let Some(serving) = serving {
+            serving.spawn(&mut parts);
+        }
         let Base { config, metrics, readiness, store, log, files, configured, .. } = base;
         parts.spawn("files", |stop| files.watch(stop));
         parts.spawn("configuration", |stop| configured.run(stop));

@@ -2,7 +2,7 @@
 
 use ringpost_bus::{Keep, Topic};
 
-use crate::config::Config;
+use crate::config::{Backend, Config};
 
 /// Leg records, format 1, keyed by tenant.
 pub const LEGS: &str = "ringpost.legs";
@@ -14,14 +14,21 @@ pub const CDRS: &str = "ringpost.cdrs";
 /// How far files have been read, keyed by source and file.
 pub(crate) const SOURCES: &str = "ringpost.sources";
 
+/// What was refused, on its way into the store; keyed by the place it came from. Only on Kafka.
+pub(crate) const DEAD_LETTERS: &str = "ringpost.dead-letters";
+
 /// All of them, as configured.
 pub(crate) fn all(config: &Config) -> Vec<Topic> {
     let retention = &config.bus.retention;
     let topic = |name: &str, keep| Topic { name: name.to_owned(), partitions: config.bus.partitions, keep };
-    vec![
+    let mut all = vec![
         topic(LEGS, Keep::For(retention.legs)),
         topic(SESSIONS, Keep::Latest),
         topic(CDRS, Keep::For(retention.cdrs)),
         topic(SOURCES, Keep::Latest),
-    ]
+    ];
+    if config.bus.backend == Backend::Kafka {
+        all.push(topic(DEAD_LETTERS, Keep::For(retention.dead_letters)));
+    }
+    all
 }

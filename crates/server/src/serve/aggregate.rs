@@ -73,7 +73,10 @@ impl<W: Worker, S: Ledger> Aggregate<W, S> {
                 }
                 let mut effects = Effects::default();
                 core.release(&mut effects)?;
-                if !self.commit(effects.commit).await? {
+                let Effects { mut commit, dead_letters } = effects;
+                let before = self.dead_letters.enclose(dead_letters, &mut commit);
+                self.dead_letters.keep(&before).await;
+                if !self.commit(commit).await? {
                     core = self.core();
                 }
                 core.count(&self.metrics);
@@ -99,8 +102,9 @@ impl<W: Worker, S: Ledger> Aggregate<W, S> {
             };
             // The group has let us in, and there was nothing left to be given: a spare one is as ready as can be.
             let is_spare = matches!(event, Event::Idle(_)) && !core.is_assigned();
-            let Effects { commit, dead_letters } = self.gather(&mut core, event).await?;
-            self.dead_letters.keep(&dead_letters).await;
+            let Effects { mut commit, dead_letters } = self.gather(&mut core, event).await?;
+            let before = self.dead_letters.enclose(dead_letters, &mut commit);
+            self.dead_letters.keep(&before).await;
             if !self.commit(commit).await? {
                 core = self.core();
             }

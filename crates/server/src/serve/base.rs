@@ -8,7 +8,7 @@ use ringpost_store::{SessionFilter, Store};
 use tracing::warn;
 
 use super::configured::Configured;
-use super::dead_letters::DeadLetters;
+use super::dead_letters::{self, DeadLetters};
 use crate::admin::{Readiness, enrich};
 use crate::clock;
 use crate::config::{Backend, Config, Role};
@@ -46,7 +46,7 @@ impl Base {
         // Empty until now.
         let _ = readiness.files.set(files.clone());
         metrics.adopt(log.metrics(), store.metrics()).context("register metrics")?;
-        let dead_letters = DeadLetters::new(store.clone(), Arc::clone(&metrics));
+        let dead_letters = dead_letters(&log, &store, Arc::clone(&metrics));
         let configured = Configured::load(store.clone(), config.triggers.poll).await?;
         if config.serve.roles.len() < Role::ALL.len() {
             let folder = config.data.dir.display();
@@ -69,6 +69,20 @@ impl Base {
         };
         enrich::Again { store: self.store.clone(), append: Arc::new(append), clock: clock::wall() }
     }
+}
+
+/// Into the store, or on Kafka by way of their topic.
+fn dead_letters(log: &ServedLog, store: &Store, metrics: Arc<Metrics>) -> DeadLetters {
+    if matches!(log, ServedLog::Embedded(_)) {
+        return DeadLetters::new(store.clone(), metrics);
+    }
+    let log = log.clone();
+    let append = move |records| {
+        let log = log.clone();
+        let append = async move { log.append(topics::DEAD_LETTERS, records).await.map(drop) };
+        Box::pin(append) as dead_letters::Appended
+    };
+    DeadLetters::on_topic(Arc::new(append), metrics)
 }
 
 async fn open_log(config: &Config, store: &Store) -> anyhow::Result<(ServedLog, Option<Journal>)> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ringpost_api::{Delivered, Intake, NotStored, SharedAccess};
-use ringpost_bus::{Log, Record};
+use ringpost_bus::{Commit, Log, Output, Record};
 use ringpost_model::{LegRecord, Tenant, TenantKey, Timestamp};
 use ringpost_store::{DeadLetter, Ledger, Store};
 use tracing::{info, warn};
@@ -39,8 +39,9 @@ pub struct LogIntake<L, S = Store> {
 
 impl<L: Log, S: Ledger> Intake for LogIntake<L, S> {
     async fn store(&self, delivered: Delivered) -> Result<(), NotStored> {
-        let records = self.prepare(&delivered).await?;
-        self.log.append(LEGS, records).await.map_err(|error| not_stored(&error))?;
+        let letters = self.letters(&delivered).await?;
+        self.dead_letters.add(&letters).await.map_err(|error| not_stored(&error))?;
+        self.log.append(LEGS, self.records(&delivered)?).await.map_err(|error| not_stored(&error))?;
         self.count(&delivered);
         Ok(())
     }
@@ -51,13 +52,28 @@ impl<L: Log, S: Ledger> Intake for LogIntake<L, S> {
 }
 
 impl<L: Clone, S: Ledger> LogIntake<L, S> {
-    /// Everything but the log: the tenants are there, what was refused is among the dead letters. What is left is to
-    /// make these records durable.
-    pub(super) async fn prepare(&self, delivered: &Delivered) -> Result<Vec<Record>, NotStored> {
+    /// Puts everything into a commit. What cannot be in it is durable afterwards: the tenants are there, and what was
+    /// refused is among the dead letters.
+    pub(super) async fn prepare(&self, delivered: &Delivered, commit: &mut Commit) -> Result<(), NotStored> {
+        let letters = self.letters(delivered).await?;
+        let before = self.dead_letters.enclose(letters, commit);
+        self.dead_letters.add(&before).await.map_err(|error| not_stored(&error))?;
+        let records = self.records(delivered)?;
+        if !records.is_empty() {
+            commit.outputs.push(Output { topic: LEGS.to_owned(), records });
+        }
+        Ok(())
+    }
+
+    /// What was refused. The tenants of the rest are there.
+    async fn letters(&self, delivered: &Delivered) -> Result<Vec<DeadLetter>, NotStored> {
         let now = (self.clock)();
         self.make_first_tenant(&delivered.records, now).await?;
-        let letters: Vec<_> = delivered.dead_letters.iter().map(|letter| row(letter, now)).collect();
-        self.dead_letters.add(&letters).await.map_err(|error| not_stored(&error))?;
+        Ok(delivered.dead_letters.iter().map(|letter| row(letter, now)).collect())
+    }
+
+    fn records(&self, delivered: &Delivered) -> Result<Vec<Record>, NotStored> {
+        let now = (self.clock)();
         let records = delivered.records.iter().map(|record| write(record, now)).collect::<Result<_, _>>();
         records.map_err(|error| not_stored(&error))
     }

@@ -10,6 +10,7 @@ use ringpost_deliver::Lanes;
 use tokio::net::TcpListener;
 
 use super::base::Base;
+use super::dead_letters::Copy;
 use super::dispatch::{BacklogLimits, Dispatch, Fire};
 use super::intake::LogIntake;
 use super::mail::Mail;
@@ -169,6 +170,33 @@ impl Dispatching {
     }
 }
 
-pub(super) fn subscription(group: &str, topic: &str, state: Option<&str>) -> Subscription {
+/// The role api.
+pub(super) struct Serving {
+    copy: Option<Copy<ServedWorker>>,
+}
+
+/// # Errors
+/// The log cannot be read.
+pub(super) async fn serving(base: &Base) -> anyhow::Result<Serving> {
+    let (store, metrics) = (base.store.clone(), Arc::clone(&base.metrics));
+    let copy = match base.config.bus.backend {
+        Backend::Embedded => None,
+        Backend::Kafka => {
+            let worker = base.log.worker(subscription("dead-letters", topics::DEAD_LETTERS, None)).await?;
+            Some(Copy { worker, store, metrics })
+        }
+    };
+    Ok(Serving { copy })
+}
+
+impl Serving {
+    pub(super) fn spawn(self, parts: &mut Parts) {
+        if let Some(copy) = self.copy {
+            parts.spawn("dead letters", |stop| copy.run(stop));
+        }
+    }
+}
+
+fn subscription(group: &str, topic: &str, state: Option<&str>) -> Subscription {
     Subscription { group: group.to_owned(), topics: vec![topic.to_owned()], state: state.map(str::to_owned) }
 }

@@ -1,17 +1,17 @@
-//! Keeps how far files have been read, in the log: durable together with the legs that came of it, or not at all.
+//! Keeps how far files have been read, in the log: durable together with what came of it, or not at all.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
-use ringpost_bus::{Commit, Error, Event, Log, Output, Partition, Record, StateChange, Subscription, Worker};
+use ringpost_bus::{Commit, Error, Event, Log, Partition, StateChange, Subscription, Worker};
 use tokio::sync::Mutex;
 use tracing::warn;
 
 use super::mark::Mark;
 use super::watch::Key;
-use crate::topics::{LEGS, SOURCES};
+use crate::topics::SOURCES;
 
 /// Between the name of a source and the key of its file.
 const SEPARATOR: char = '\u{1f}';
@@ -20,7 +20,7 @@ const PARTITION: Partition = Partition(0);
 /// At the start the log says at once which partitions there are.
 const PATIENCE: Duration = Duration::from_millis(1);
 
-/// Writes legs and marks.
+/// Writes what was read, and marks.
 pub(super) struct Keeper<W>(Mutex<W>);
 
 /// What was kept, by source.
@@ -48,14 +48,14 @@ impl<W: Worker> Keeper<W> {
         }
     }
 
-    /// Makes legs and marks durable together.
+    /// Makes what was read and marks durable together.
     ///
     /// # Errors
     /// Nothing of it is stored.
     pub(super) async fn commit(
         &self,
         source: &Path,
-        records: Vec<Record>,
+        mut commit: Commit,
         marks: &[(Key, Option<Mark>)],
     ) -> Result<(), Error> {
         let key = |key: &Key| format!("{}{SEPARATOR}{key}", source.display()).into_bytes().into();
@@ -64,12 +64,8 @@ impl<W: Worker> Keeper<W> {
             key: key(of),
             value: mark.as_ref().map(|mark| mark.to_bytes().into()),
         };
-        let changes = marks.iter().map(change).collect();
-        let outputs = match records.is_empty() {
-            true => Vec::new(),
-            false => vec![Output { topic: LEGS.to_owned(), records }],
-        };
-        self.0.lock().await.commit(Commit { outputs, changes, ..Commit::default() }).await
+        commit.changes = marks.iter().map(change).collect();
+        self.0.lock().await.commit(commit).await
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use ringpost_api::{Delivered, Grant, NotStored, SharedAccess};
-use ringpost_bus::Worker;
+use ringpost_bus::{Commit, Worker};
 use ringpost_store::Ledger;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -118,14 +118,14 @@ impl<W: Worker, L: Clone + Send + Sync + 'static, S: Ledger> Reader<W, L, S> {
         let access = shared.access.get();
         let grant = self.grant(&access);
         let mut marks: Vec<(Key, Option<Mark>)> = look.changes.clone();
-        let (mut records, mut brought) = (Vec::new(), Vec::new());
+        let (mut commit, mut brought) = (Commit::default(), Vec::new());
         for new in &look.pieces {
             let delivered = judge(&access, &grant, new);
-            records.extend(shared.intake.prepare(&delivered).await?);
+            shared.intake.prepare(&delivered, &mut commit).await?;
             marks.push((new.key.clone(), Some(new.mark.clone())));
             brought.push(delivered);
         }
-        let stored = shared.keeper.commit(&self.source.path, records, &marks).await;
+        let stored = shared.keeper.commit(&self.source.path, commit, &marks).await;
         stored.map_err(|error| NotStored { reason: error.to_string(), retry_after: FIRST_PAUSE })?;
         brought.iter().for_each(|delivered| self.count(delivered));
         let metrics = &shared.intake.metrics;
