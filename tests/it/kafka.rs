@@ -1,6 +1,7 @@
 //! The whole on Kafka: one machine with all roles, its log on a real broker. `make test-kafka`; without a broker these
 //! tests say so and do nothing.
 
+mod foreign;
 mod letters;
 mod roles;
 

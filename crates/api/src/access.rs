@@ -10,6 +10,8 @@ use ringpost_ingest::Source;
 use ringpost_model::{Dialect, PbxKey, SideRules, TenantKey};
 use sha2::{Digest, Sha256};
 
+use crate::intake::Refusal;
+
 /// The reseller tree is a few levels deep; a chain longer than this is a circle in the configuration.
 const TREE_LEVELS: usize = 32;
 
@@ -126,6 +128,17 @@ impl Access {
             tenant: tenant.cloned().or_else(|| found?.tenant.clone()),
             zone: found.and_then(|found| found.zone),
             sides: found.map(|found| Arc::clone(&found.sides)).unwrap_or_default(),
+        }
+    }
+
+    /// A grant for one of the tenants that another one is for, which something beside the messages has named.
+    ///
+    /// # Errors
+    /// That one may not speak for this tenant, or nobody knows it.
+    pub fn narrow(&self, grant: &Grant, tenant: &TenantKey) -> Result<Grant, Refusal> {
+        match Refusal::of("record", grant, tenant, self.standing(grant, tenant)) {
+            None => Ok(Grant { tenant: Some(tenant.clone()), ..grant.clone() }),
+            Some(refusal) => Err(refusal),
         }
     }
 

@@ -64,6 +64,21 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// How a tenant's standing is told to whoever sent `what` of it; none = it is allowed.
+    pub(crate) fn of(what: &str, grant: &Grant, tenant: &TenantKey, standing: Standing) -> Option<Self> {
+        match standing {
+            Standing::Allowed => None,
+            Standing::Forbidden => {
+                let why = format!("the {what} is of tenant {tenant}, pbx {} may not speak for it", grant.pbx);
+                Some(Self::Forbidden(why))
+            }
+            Standing::Unknown => {
+                let why = format!("no tenant has the key {tenant}; add it, then replay this");
+                Some(Self::UnknownTenant(why))
+            }
+        }
+    }
+
     /// One word, for a label or a column: the set is small and fixed.
     pub fn class(&self) -> &'static str {
         match self {
@@ -182,16 +197,6 @@ impl Judge<'_> {
             let why = format!("the {what} is of pbx {pbx}, what it came by is of {}", grant.pbx);
             return Some(Refusal::Forbidden(why));
         }
-        match self.access.standing(grant, tenant) {
-            Standing::Allowed => None,
-            Standing::Forbidden => {
-                let why = format!("the {what} is of tenant {tenant}, pbx {} may not speak for it", grant.pbx);
-                Some(Refusal::Forbidden(why))
-            }
-            Standing::Unknown => {
-                let why = format!("no tenant has the key {tenant}; add it, then replay this");
-                Some(Refusal::UnknownTenant(why))
-            }
-        }
+        Refusal::of(what, grant, tenant, self.access.standing(grant, tenant))
     }
 }

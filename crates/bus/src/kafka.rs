@@ -90,6 +90,17 @@ impl Kafka {
             .await
     }
 
+    /// How many partitions a topic has now, by its name as configured; none = it is not there.
+    ///
+    /// # Errors
+    /// No broker answers.
+    pub async fn partitions(&self, topic: &str) -> Result<Option<u32>, Error> {
+        let named = self.shared.named(topic);
+        health::partitions(Arc::clone(&self.shared.probe), named)
+            .await
+            .map_err(|reason| Error::Broker { what: format!("look for topic {topic}"), reason })
+    }
+
     /// Its counters.
     pub fn metrics(&self) -> &Metrics {
         &self.shared.metrics
@@ -130,7 +141,17 @@ impl Log for Kafka {
 impl Shared {
     /// The name on the broker.
     fn named(&self, topic: &str) -> String {
-        format!("{}{topic}", self.config.prefix)
+        if self.is_foreign(topic) { topic.to_owned() } else { format!("{}{topic}", self.config.prefix) }
+    }
+
+    /// The name as the caller knows it, of a name on the broker.
+    fn known_as<'a>(&self, named: &'a str) -> &'a str {
+        if self.is_foreign(named) { named } else { &named[self.config.prefix.len()..] }
+    }
+
+    /// Whether a topic belongs to others, and is only read.
+    fn is_foreign(&self, topic: &str) -> bool {
+        self.config.foreign.iter().any(|foreign| foreign == topic)
     }
 
     /// The number of partitions of a topic of records.
@@ -162,7 +183,7 @@ impl Shared {
     /// How many partitions a worker's topics have, all of them.
     fn partitions_of(&self, what: &Subscription) -> Result<u32, Error> {
         let mut all = Vec::new();
-        for topic in &what.topics {
+        for topic in what.topics.iter().filter(|topic| !self.is_foreign(topic)) {
             all.push((topic, self.records_topic(topic)?));
         }
         if let Some(topic) = &what.state {

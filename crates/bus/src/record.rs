@@ -53,6 +53,8 @@ pub struct Message {
     pub value: Bytes,
     /// Microseconds since 1970-01-01 UTC.
     pub timestamp: i64,
+    /// Names and values that were sent with it, in order; only of topics of others.
+    pub headers: Vec<(String, Bytes)>,
 }
 
 /// Records of one partition of one topic, in order. Never empty.

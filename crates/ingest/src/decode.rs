@@ -64,7 +64,7 @@ impl Decoder {
             Dialect::FreeswitchCdr => freeswitch::decode(source, frame.bytes, decoded),
             Dialect::FreeswitchEvent => freeswitch::event::decode(source, frame.bytes, decoded),
             Dialect::Kazoo => kazoo::decode(source, frame.bytes, decoded),
-            _ => native::decode(frame.bytes, decoded),
+            _ => native::decode(source, frame.bytes, decoded),
         }?;
         Ok(1)
     }

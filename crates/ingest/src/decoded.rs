@@ -19,6 +19,8 @@ pub struct Source<'a> {
     pub tenant: Option<TenantKey>,
     /// Which platform wrote them; none = the documents must say.
     pub pbx: Option<PbxKey>,
+    /// Both were named beside this very input, as by the key of a record: a native record need not repeat them.
+    pub is_named: bool,
     /// `Content-Type` of the request, if there was one. A hint: the body itself decides.
     pub content_type: Option<&'a str>,
     /// Zone of times without an offset; none = UTC.

@@ -8,17 +8,21 @@ mod record;
 mod scalars;
 mod value;
 
-use crate::decoded::Decoded;
+use crate::decoded::{Decoded, Source};
 use crate::reason::Reason;
 use crate::text;
 use raw::Raw;
 use value::Tally;
 
 /// Decodes one record and adds it.
-pub(crate) fn decode(bytes: &[u8], decoded: &mut Decoded) -> Result<(), Reason> {
+pub(crate) fn decode(source: &Source<'_>, bytes: &[u8], decoded: &mut Decoded) -> Result<(), Reason> {
     let checked = text::check(bytes)?;
     let tally = Tally::default();
-    let (raw, halves) = parse(&checked.text, &tally)?;
+    let (mut raw, halves) = parse(&checked.text, &tally)?;
+    if source.is_named {
+        raw.tenant.fill(source.tenant.as_ref());
+        raw.pbx.fill(source.pbx.as_ref());
+    }
     let record = record::build(raw, &tally)?;
     let mut notes = tally.notes();
     notes.invalid_utf8 = checked.replaced + halves;

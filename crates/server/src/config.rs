@@ -34,4 +34,5 @@ pub use sections::{
 };
 pub use setting::ByteSize;
 pub(crate) use similar::nearest;
-pub use source::{FileSource, Sources};
+pub(crate) use source::kafka::From as RecordPart;
+pub use source::{FileSource, KafkaSource, Sources};

@@ -63,6 +63,7 @@ pub(crate) fn kafka(config: &Config) -> anyhow::Result<KafkaConfig> {
     };
     let mut settings = KafkaConfig::new(&kafka.bootstrap, &instance, topics::all(config), wall());
     settings.prefix.clone_from(&kafka.prefix);
+    settings.foreign = config.source.kafka.iter().map(|source| source.topic.clone()).collect();
     settings.properties.clone_from(&kafka.properties);
     settings.batch_records = config.bus.batch;
     Ok(settings)
@@ -105,6 +106,17 @@ impl ServedLog {
             // What keeps the disk from taking them is told to who sends them, and by the files themselves.
             Self::Embedded(_) => None,
             Self::Kafka(log) => log.append_trouble(topics::LEGS).await,
+        }
+    }
+
+    /// How many partitions a topic has now; none = it is not there. Embedded topics are as they were made.
+    ///
+    /// # Errors
+    /// No broker answers.
+    pub(crate) async fn partitions(&self, topic: &str) -> Result<Option<u32>, Error> {
+        match self {
+            Self::Embedded(_) => Ok(None),
+            Self::Kafka(log) => log.partitions(topic).await,
         }
     }
 

@@ -30,7 +30,7 @@ pub struct Metrics {
     pub(crate) legs_repeated: IntCounter,
     /// Records of sessions closed long ago.
     pub(crate) legs_late: IntCounter,
-    /// Records found in a partition that is not their tenant's, and written to the one that is.
+    /// Legs found in a partition that is not their tenant's.
     pub(crate) legs_rekeyed: IntCounter,
     /// Records that sessions refused, by reason; they are among the dead letters.
     pub(crate) legs_refused: IntCounterVec,
@@ -126,7 +126,7 @@ impl Metrics {
             legs_late: make.counter("session_legs_late_total", "Records of sessions closed long ago.")?,
             legs_rekeyed: make.counter(
                 "session_legs_rekeyed_total",
-                "Records found in a partition that is not their tenant's, and written to the one that is.",
+                "Legs found in a partition that is not their tenant's, and written to the right one.",
             )?,
             legs_refused: make.counters(
                 "session_legs_refused_total",

@@ -10,6 +10,7 @@ mod base;
 mod configured;
 mod dead_letters;
 mod dispatch;
+mod foreign;
 mod housekeeping;
 mod http;
 mod intake;

@@ -122,6 +122,7 @@ impl Process {
             dead_letters: dead_letters.clone(),
             metrics: Arc::clone(&metrics),
             readiness,
+            partitions: None,
             interval: std::time::Duration::ZERO,
         };
         let intake = LogIntake {

@@ -83,7 +83,7 @@ pub(super) fn read(base: u64, body: Bytes, from: u64) -> Result<Vec<Message>, Da
         }
         let (key, value) = (rest.split_to(key), rest.split_to(value));
         if offset >= from {
-            messages.push(Message { offset: Offset(offset), key, value, timestamp });
+            messages.push(Message { offset: Offset(offset), key, value, timestamp, headers: Vec::new() });
         }
         offset += 1;
     }

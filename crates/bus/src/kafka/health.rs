@@ -20,6 +20,19 @@ pub(super) async fn append_trouble(
     tokio::task::spawn_blocking(look).await.unwrap_or_else(|error| Some(error.to_string()))
 }
 
+/// How many partitions a topic has; none = it is not there.
+pub(super) async fn partitions(
+    probe: Arc<BaseConsumer<Quiet>>,
+    topic: String,
+) -> Result<Option<u32>, String> {
+    let look = move || {
+        let metadata = probe.fetch_metadata(Some(&topic), PATIENCE).map_err(|error| error.to_string())?;
+        let found = metadata.topics().iter().find(|found| found.name() == topic && found.error().is_none());
+        Ok(found.map(|found| found.partitions().len() as u32).filter(|count| *count > 0))
+    };
+    tokio::task::spawn_blocking(look).await.unwrap_or_else(|error| Err(error.to_string()))
+}
+
 fn look(probe: &BaseConsumer<Quiet>, topic: &str, min_in_sync: usize) -> Option<String> {
     let metadata = match probe.fetch_metadata(Some(topic), PATIENCE) {
         Ok(metadata) => metadata,

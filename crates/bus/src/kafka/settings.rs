@@ -23,6 +23,9 @@ pub struct KafkaConfig {
     pub prefix: String,
     /// Every topic. The number of partitions is the broker's once a topic is there.
     pub topics: Vec<Topic>,
+    /// Topics of others that are read, by their names on the broker: without the prefix, with any settings and any number
+    /// of partitions. Each is to be read by a worker of its own.
+    pub foreign: Vec<String>,
     /// Properties of librdkafka, for all clients alike. What the promises rest on is refused.
     pub properties: BTreeMap<String, String>,
     /// Bytes of appends that may wait for the broker; beyond, an append is refused. 64 MiB.
@@ -47,6 +50,7 @@ impl KafkaConfig {
             instance: instance.to_owned(),
             prefix: String::new(),
             topics,
+            foreign: Vec::new(),
             properties: BTreeMap::new(),
             queue_bytes: 64 << 20,
             record_bytes: 1 << 20,

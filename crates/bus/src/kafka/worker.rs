@@ -21,6 +21,7 @@ use crate::{Batch, Commit, Error, Event, Partition, Subscription, Worker};
 
 use super::Shared;
 use super::context::Member;
+use super::fetch::Most;
 use super::restore::Restored;
 use super::slots::Slot;
 use super::transaction::{self, Failure, Transactions};
@@ -161,7 +162,9 @@ impl KafkaWorker {
             && let Some(reader) = &self.reader
         {
             let config = &self.shared.config;
-            let taken = super::fetch::take(reader, config.batch_records, config.batch_bytes, &mut self.ready);
+            let headers = self.topics.iter().any(|topic| self.shared.is_foreign(topic));
+            let most = Most { records: config.batch_records, bytes: config.batch_bytes, headers };
+            let taken = super::fetch::take(reader, &most, &mut self.ready);
             if let Err(error) = taken {
                 self.read_failed(&error)?;
             }
@@ -172,15 +175,14 @@ impl KafkaWorker {
 
     /// Names as the caller knows them; and nothing of what is not, or not any more, in use.
     fn name_topics(&mut self) {
-        let prefix = self.shared.config.prefix.len();
-        if prefix > 0 {
-            self.ready.iter_mut().for_each(|batch| drop(batch.topic.drain(..prefix)));
+        for batch in &mut self.ready {
+            let known = self.shared.known_as(&batch.topic).len();
+            batch.topic.drain(..batch.topic.len() - known);
         }
     }
 
     fn handed_out(&mut self, batch: &Batch) {
-        let prefix = self.shared.config.prefix.len();
-        let at = self.topics.iter().position(|topic| topic[prefix..] == batch.topic);
+        let at = self.topics.iter().position(|topic| self.shared.known_as(topic) == batch.topic);
         if let (Some(at), Some(owned)) = (at, self.owned.get_mut(&batch.partition)) {
             owned.handed[at] = batch.position().next.0;
         }

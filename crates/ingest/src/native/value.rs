@@ -27,6 +27,16 @@ impl<T> Slot<T> {
         Self::Wrong(Box::new(reason))
     }
 
+    /// Says something where nothing was said.
+    pub(super) fn fill(&mut self, value: Option<&T>)
+    where
+        T: Clone,
+    {
+        if let (Self::Nothing, Some(value)) = (&*self, value) {
+            *self = Self::Said(value.clone());
+        }
+    }
+
     /// The value, or why the record under this key is bad.
     pub(super) fn take(&mut self, key: &str) -> Result<Option<T>, Reason> {
         match std::mem::take(self) {

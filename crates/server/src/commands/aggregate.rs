@@ -108,6 +108,7 @@ pub fn run(args: &Aggregate, io: &mut Io<'_>) -> Result<Outcome, Failure> {
         header: None,
         sides: pbx.map(|pbx| &pbx.sides).unwrap_or_default(),
         received: None,
+        is_named: false,
     };
     let dialect = match args.dialect {
         Wanted::Auto => None,

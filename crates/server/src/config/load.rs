@@ -132,6 +132,7 @@ fn resolve(reader: &mut Reader, config: &mut Config) {
     source::resolve(reader, &mut config.source);
     sessions(reader, config);
     bus(reader, config);
+    source::kafka::resolve(reader, config.bus.backend, &config.bus.kafka, &mut config.source);
     roles::resolve(reader, config.bus.backend, &mut config.serve);
     delivery(reader, config);
     mail::resolve(reader, &mut config.mail);

@@ -1,4 +1,6 @@
-//! `[source]` and its `[[source.file]]`: files that legs are read from.
+//! `[source]` and its `[[source.file]]` and `[[source.kafka]]`: what legs are read from beside HTTP.
+
+pub(crate) mod kafka;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,6 +11,8 @@ use super::document::{Given, Place};
 use super::mistake::Wrong;
 use super::reader::Reader;
 use super::setting::{Setting, quoted, shown, text};
+
+pub use kafka::KafkaSource;
 
 /// As often as a disk is asked for nothing, at most.
 const OFTEN: Duration = Duration::from_millis(10);
@@ -24,11 +28,13 @@ pub struct Sources {
     pub poll: Duration,
     /// `[[source.file]]`
     pub files: Vec<FileSource>,
+    /// `[[source.kafka]]`
+    pub kafka: Vec<KafkaSource>,
 }
 
 impl Default for Sources {
     fn default() -> Self {
-        Self { poll: Duration::from_millis(250), files: Vec::new() }
+        Self { poll: Duration::from_millis(250), files: Vec::new(), kafka: Vec::new() }
     }
 }
 

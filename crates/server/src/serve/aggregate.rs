@@ -3,6 +3,7 @@
 
 mod core;
 mod held;
+mod stray;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use self::core::{Core, Effects};
+use self::stray::Stray;
 use crate::admin::Readiness;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
@@ -51,6 +53,8 @@ pub struct Aggregate<W, S = Store> {
     pub metrics: Arc<Metrics>,
     /// Set once partitions are assigned and restored.
     pub readiness: Arc<Readiness>,
+    /// How many partitions legs have, where others may write them to the wrong one; none = only we write them.
+    pub partitions: Option<u32>,
     /// What is read for so long is made durable together; zero = what is there already.
     pub interval: Duration,
 }
@@ -116,7 +120,8 @@ impl<W: Worker, S: Ledger> Aggregate<W, S> {
     /// One that knows of nothing yet.
     fn core(&mut self) -> Core {
         let settings = self.settings.borrow_and_update().clone();
-        Core::new(self.config.clone(), settings, self.tables.clone(), self.worker.partitions())
+        let stray = Stray::new(self.partitions, Arc::clone(&self.metrics));
+        Core::new(self.config.clone(), settings, self.tables.clone(), stray)
     }
 
     /// Handles an event, and what can be read without waiting, or within the interval: all partitions share a commit, and

@@ -39,8 +39,8 @@ pub struct LogIntake<L, S = Store> {
 
 impl<L: Log, S: Ledger> Intake for LogIntake<L, S> {
     async fn store(&self, delivered: Delivered) -> Result<(), NotStored> {
-        let letters = self.letters(&delivered).await?;
-        self.dead_letters.add(&letters).await.map_err(|error| not_stored(&error))?;
+        self.make_first_tenant(&delivered.records, (self.clock)()).await?;
+        self.dead_letters.add(&self.letters(&delivered)).await.map_err(|error| not_stored(&error))?;
         self.log.append(LEGS, self.records(&delivered)?).await.map_err(|error| not_stored(&error))?;
         self.count(&delivered);
         Ok(())
@@ -55,7 +55,17 @@ impl<L: Clone, S: Ledger> LogIntake<L, S> {
     /// Puts everything into a commit. What cannot be in it is durable afterwards: the tenants are there, and what was
     /// refused is among the dead letters.
     pub(super) async fn prepare(&self, delivered: &Delivered, commit: &mut Commit) -> Result<(), NotStored> {
-        let letters = self.letters(delivered).await?;
+        self.prepare_with(delivered, self.letters(delivered), commit).await
+    }
+
+    /// The same, where what was refused is to be kept in another form.
+    pub(super) async fn prepare_with(
+        &self,
+        delivered: &Delivered,
+        letters: Vec<DeadLetter>,
+        commit: &mut Commit,
+    ) -> Result<(), NotStored> {
+        self.make_first_tenant(&delivered.records, (self.clock)()).await?;
         let before = self.dead_letters.enclose(letters, commit);
         self.dead_letters.add(&before).await.map_err(|error| not_stored(&error))?;
         let records = self.records(delivered)?;
@@ -65,11 +75,9 @@ impl<L: Clone, S: Ledger> LogIntake<L, S> {
         Ok(())
     }
 
-    /// What was refused. The tenants of the rest are there.
-    async fn letters(&self, delivered: &Delivered) -> Result<Vec<DeadLetter>, NotStored> {
+    fn letters(&self, delivered: &Delivered) -> Vec<DeadLetter> {
         let now = (self.clock)();
-        self.make_first_tenant(&delivered.records, now).await?;
-        Ok(delivered.dead_letters.iter().map(|letter| row(letter, now)).collect())
+        delivered.dead_letters.iter().map(|letter| row(letter, now)).collect()
     }
 
     fn records(&self, delivered: &Delivered) -> Result<Vec<Record>, NotStored> {

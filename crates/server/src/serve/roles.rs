@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use super::base::Base;
 use super::dead_letters::Copy;
 use super::dispatch::{BacklogLimits, Dispatch, Fire};
+use super::foreign;
 use super::intake::LogIntake;
 use super::mail::Mail;
 use super::parts::Parts;
@@ -21,18 +22,23 @@ use super::tables::TableKeeper;
 use super::{Aggregate, http};
 use crate::admin::Readiness;
 use crate::clock;
-use crate::config::Backend;
+use crate::config::{Backend, KafkaSource};
 use crate::data_folder::Guarded;
 use crate::log::{ServedLog, ServedWorker};
 use crate::topics;
 use crate::trigger_cache::TriggerCache;
 
-/// The role ingest: HTTP and files.
+/// The role ingest: HTTP, files, and topics of others.
 pub(super) struct Ingesting {
     listener: TcpListener,
     router: Router,
     limits: http::Limits,
     sources: Option<Sources<ServedWorker, ServedLog, ringpost_store::Store>>,
+    foreign: Vec<KafkaSource>,
+    log: ServedLog,
+    intake: LogIntake<ServedLog>,
+    /// Between two transactions of what is read from topics of others.
+    interval: Duration,
 }
 
 /// # Errors
@@ -55,17 +61,25 @@ pub(super) async fn ingesting(base: &Base, listener: TcpListener) -> anyhow::Res
             Some(Sources::new(&config.source, &base.log, intake, access, files).await?)
         }
     };
-    let legs = Guarded { intake, files: base.files.clone() };
+    let legs = Guarded { intake: intake.clone(), files: base.files.clone() };
     let limits = Limits { body: config.http.max_body.as_usize(), time: config.http.request_timeout };
     let router = ringpost_api::router(base.configured.access(), legs, limits);
-    Ok(Ingesting { listener, router, limits: settings::http_limits(config), sources })
+    let (foreign, interval) = (config.source.kafka.clone(), config.bus.kafka.commit_interval);
+    let (limits, log) = (settings::http_limits(config), base.log.clone());
+    Ok(Ingesting { listener, router, limits, sources, foreign, log, intake, interval })
 }
 
 impl Ingesting {
     /// Tells how its sources are doing.
     pub(super) fn spawn(self, parts: &mut Parts) -> Arc<SourceStates> {
-        let Self { listener, router, limits, sources } = self;
+        let Self { listener, router, limits, sources, foreign, log, intake, interval } = self;
         parts.spawn("intake", |stop| http::serve(listener, router, limits, stop));
+        for source in foreign {
+            let (log, intake) = (log.clone(), intake.clone());
+            parts.spawn("topic", move |stop| foreign::run(log, source, intake, interval, stop));
+        }
+        // What it holds would keep the log from ending.
+        drop((log, intake));
         let Some(sources) = sources else { return Arc::default() };
         let states = sources.states();
         parts.spawn("sources", |stop| sources.run(stop));
@@ -94,6 +108,7 @@ pub(super) async fn aggregating(base: &Base) -> anyhow::Result<Aggregating> {
         dead_letters: base.dead_letters.clone(),
         metrics: Arc::clone(&base.metrics),
         readiness: Arc::clone(&base.readiness),
+        partitions: base.log.partitions(topics::LEGS).await?,
         interval: match config.bus.backend {
             // A sync of the disk is shared by what is there; nobody waits for more to come.
             Backend::Embedded => Duration::ZERO,

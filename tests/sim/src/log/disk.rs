@@ -80,7 +80,7 @@ impl Disk {
         let messages = &mut partitions[partition.0 as usize];
         let offset = Offset(messages.len() as u64);
         let Record { key, value, timestamp } = record.clone();
-        messages.push(Message { offset, key, value, timestamp });
+        messages.push(Message { offset, key, value, timestamp, headers: Vec::new() });
         offset
     }
 

@@ -128,7 +128,6 @@ impl KafkaWorker {
     }
 
     fn note_lags(&self, ends: &Ends, positions: &Ends) {
-        let prefix = self.shared.config.prefix.len();
         for (partition, owned) in &self.owned {
             let is_waiting = self.ready.iter().any(|batch| batch.partition == *partition);
             for (at, topic) in self.topics.iter().enumerate() {
@@ -138,7 +137,12 @@ impl KafkaWorker {
                 // Behind the last record there may be markers of transactions, which nobody commits past.
                 let is_all_committed = !is_waiting && committed >= owned.handed[at];
                 let at = read.filter(|_| is_all_committed).unwrap_or(committed).max(committed);
-                self.shared.lags.note(&self.group, &topic[prefix..], *partition, end.saturating_sub(at));
+                self.shared.lags.note(
+                    &self.group,
+                    self.shared.known_as(topic),
+                    *partition,
+                    end.saturating_sub(at),
+                );
             }
         }
     }

@@ -92,11 +92,24 @@ fn one_bracket_too_few_is_told() {
 /// The example in the documented default is right as it stands, without its `#`.
 #[test]
 fn the_example_of_the_documentation_can_be_used() {
-    let begin = DEFAULT_TOML.find("# [[source.file]]").unwrap();
-    let example = DEFAULT_TOML[begin..].lines().take_while(|line| line.starts_with('#'));
-    let keys = example
-        .map(|line| line.trim_start_matches("# "))
-        .filter(|line| line.starts_with('[') || line.contains(" = "));
-    let text = keys.collect::<Vec<_>>().join("\n");
-    assert_eq!(config(&text).source.files.len(), 1, "{text}");
+    let example = |section: &str| {
+        let begin = DEFAULT_TOML.find(&format!("# [[source.{section}]]")).unwrap();
+        let lines = DEFAULT_TOML[begin..].lines().enumerate();
+        let lines =
+            lines.take_while(|(at, line)| line.starts_with('#') && (*at == 0 || !line.starts_with("# [[")));
+        lines.map(|(_, line)| line).collect::<Vec<_>>()
+    };
+    let (files, topics) = (example("file"), example("kafka"));
+    let keys = |example: Vec<&str>| {
+        let keys = example.into_iter().map(|line| line.trim_start_matches("# "));
+        let keys = keys.filter(|line| {
+            line.starts_with('[') || line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '))
+        });
+        keys.collect::<Vec<_>>().join("\n")
+    };
+    let files = keys(files);
+    assert_eq!(config(&files).source.files.len(), 1, "{files}");
+    let topics = keys(topics);
+    let kafka = "bus.backend = \"kafka\"\nbus.kafka.bootstrap = \"b:9092\"\n";
+    assert_eq!(config(&format!("{kafka}{topics}")).source.kafka.len(), 1, "{topics}");
 }

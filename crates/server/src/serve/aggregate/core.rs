@@ -7,17 +7,16 @@ use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
-use ringpost_bus::{
-    Assignment, Batch, Commit, Event, Message, Output, Partition, Record, StateChange, partition_of,
-};
+use ringpost_bus::{Assignment, Batch, Commit, Event, Message, Output, Partition, Record, StateChange};
 use ringpost_enrich::{Counts, Places, Tables};
 use ringpost_ingest::{Source, decode};
-use ringpost_model::{Command, Dialect, Envelope, TenantKey, Timestamp};
+use ringpost_model::{Command, CommandError, Dialect, Envelope, Timestamp};
 use ringpost_session::{Config, Machine, Settings};
 use ringpost_store::DeadLetter;
-use tracing::{info, warn};
+use tracing::info;
 
 use super::held::{self, Held, Waiting};
+use super::stray::Stray;
 use crate::metrics::Metrics;
 use crate::serve::dead_letters::{refused, unreadable};
 use crate::serve::stream_time::StreamTime;
@@ -48,14 +47,13 @@ pub(super) struct Core {
     settings: Arc<Settings>,
     tables: TableReader,
     partitions: BTreeMap<Partition, Owned>,
+    stray: Stray,
     /// Counters of machines that were given up since.
     gone: Sums,
     counted: Sums,
     enriched: Enriched,
     /// How many partitions there are.
     count: u32,
-    /// Records that lay in a partition of others, until they are counted.
-    astray: u64,
 }
 
 struct Owned {
@@ -74,17 +72,17 @@ struct Enriched {
 }
 
 impl Core {
-    pub(super) fn new(config: Config, settings: Arc<Settings>, tables: TableReader, partitions: u32) -> Self {
+    pub(super) fn new(config: Config, settings: Arc<Settings>, tables: TableReader, stray: Stray) -> Self {
         Self {
             config,
             settings,
             tables,
             partitions: BTreeMap::new(),
+            stray,
             gone: Sums::default(),
             counted: Sums::default(),
             enriched: Enriched::default(),
             count: partitions,
-            astray: 0,
         }
     }
 
@@ -199,36 +197,39 @@ impl Core {
         let Some(owned) = self.partitions.get_mut(&batch.partition) else { return Ok(()) };
         let mut enrich =
             Enrich { tables: &self.tables, settings: &self.settings, counts: &mut self.enriched };
-        let mut astray = Vec::new();
         for message in &batch.messages {
             let now = owned.time.at_record(Timestamp::from_micros(message.timestamp), wall);
             let place = place(batch, message);
             if Command::is_one(&message.value) {
-                enrich.again(batch.partition, owned, &message.value, (&place, now), effects)?;
+                let command = match Command::from_bytes(&message.value) {
+                    Ok(command) => command,
+                    Err(error) => {
+                        effects.dead_letters.push(no_command(&place, error, &message.value, now));
+                        continue;
+                    }
+                };
+                if self.stray.is_one(&command.envelope.tenant, batch.partition) {
+                    self.stray.take(&command.envelope.tenant, message.value.clone(), now);
+                    continue;
+                }
+                enrich.again(batch.partition, owned, command, now, effects)?;
                 continue;
             }
             let decoded = decode(Dialect::Native, &Source::default(), &message.value);
             for record in decoded.records {
-                match home(&record.tenant, self.count) {
-                    home if home == batch.partition => owned.machine.handle(now, record),
-                    _ => astray.push(addressed(&record.tenant, message)),
+                if self.stray.is_one(&record.tenant, batch.partition) {
+                    let value = serde_json::to_vec(&record).context("write a leg")?;
+                    self.stray.take(&record.tenant, value.into(), now);
+                    continue;
                 }
+                owned.machine.handle(now, record);
             }
             for reject in decoded.rejects {
                 effects.dead_letters.push(unreadable(&place, Dialect::Native, &reject, now));
             }
             enrich.take_outputs(batch.partition, owned, &place, effects)?;
         }
-        if !astray.is_empty() {
-            self.astray += astray.len() as u64;
-            warn!(
-                partition = %batch.partition,
-                records = astray.len(),
-                "legs lay in a partition that is not their tenant's, and are written to the one that is: whoever \
-                 writes them has to use the tenant as key and murmur2 as partitioner"
-            );
-            effects.commit.outputs.push(Output { topic: LEGS.to_owned(), records: astray });
-        }
+        effects.commit.outputs.extend(self.stray.output());
         effects.commit.positions.push(batch.position());
         take_changes(batch.partition, owned, effects);
         Ok(())
@@ -258,7 +259,6 @@ impl Core {
         }
         sums.publish(&self.counted, metrics);
         self.counted = sums;
-        metrics.legs_rekeyed.inc_by(std::mem::take(&mut self.astray));
         let Enriched { matches, more_matches, rated } = std::mem::take(&mut self.enriched);
         metrics.directory_matches.inc_by(matches as u64);
         metrics.directory_matches_cut.inc_by(more_matches as u64);
@@ -268,18 +268,9 @@ impl Core {
     }
 }
 
-/// Where the legs of a tenant belong: all of them meet there, or a call with legs in two partitions would be two.
-fn home(tenant: &TenantKey, partitions: u32) -> Partition {
-    partition_of(tenant.as_str().as_bytes(), partitions)
-}
-
-/// The same record, with the key that it should have had.
-fn addressed(tenant: &TenantKey, message: &Message) -> Record {
-    Record {
-        key: Bytes::copy_from_slice(tenant.as_str().as_bytes()),
-        value: message.value.clone(),
-        timestamp: message.timestamp,
-    }
+fn no_command(place: &str, error: CommandError, bytes: &[u8], now: Timestamp) -> DeadLetter {
+    let reason = format!("{:#}", anyhow::Error::new(error));
+    DeadLetter::new(place, now, &reason, Dialect::Native.name(), bytes)
 }
 
 fn place(batch: &Batch, message: &Message) -> String {
@@ -333,24 +324,10 @@ impl Enrich<'_> {
         &mut self,
         partition: Partition,
         owned: &mut Owned,
-        bytes: &[u8],
-        (place, now): (&str, Timestamp),
+        command: Command,
+        now: Timestamp,
         effects: &mut Effects,
     ) -> anyhow::Result<()> {
-        let command = match Command::from_bytes(bytes) {
-            Ok(command) => command,
-            Err(error) => {
-                let reason = format!("{:#}", anyhow::Error::new(error));
-                effects.dead_letters.push(DeadLetter::new(
-                    place,
-                    now,
-                    &reason,
-                    Dialect::Native.name(),
-                    bytes,
-                ));
-                return Ok(());
-            }
-        };
         let is_behind = owned.held.has(&command.envelope.tenant);
         let waiting = Waiting::Again(command);
         if is_behind || !self.is_ready(&waiting) {

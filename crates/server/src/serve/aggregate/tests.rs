@@ -58,6 +58,7 @@ async fn start(folder: &Path, group: &str) -> Running {
         dead_letters: DeadLetters::new(store.clone(), Arc::clone(&metrics)),
         metrics: Arc::clone(&metrics),
         readiness: Arc::new(Readiness::default()),
+        partitions: None,
         interval: std::time::Duration::ZERO,
     };
     let stop = CancellationToken::new();

@@ -115,7 +115,7 @@ mod tests {
 
     fn message(record: Record) -> Message {
         let Record { key, value, timestamp } = record;
-        Message { offset: Offset(7), key, value, timestamp }
+        Message { offset: Offset(7), key, value, timestamp, headers: Vec::new() }
     }
 
     fn there_and_back(body: &[u8]) -> Record {
