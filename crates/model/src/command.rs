@@ -23,6 +23,9 @@ pub struct Command {
     pub tables: u64,
     /// The record as it went out last.
     pub envelope: Envelope,
+    /// Leg records, format 1, that came too late for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub late: Vec<serde_json::Value>,
 }
 
 /// What can be wanted.
@@ -31,6 +34,8 @@ pub struct Command {
 pub enum Wanted {
     /// Enrich the record again from the tables as they are now. A new revision comes of it only where something differs.
     Enrich,
+    /// Work the record out anew with the legs that came too late for it, and enrich it. Likewise.
+    Reopen,
 }
 
 /// Why bytes are no command.
@@ -47,7 +52,12 @@ pub enum CommandError {
 impl Command {
     /// Asks for a record to be enriched again.
     pub fn enrich(envelope: Envelope, tables: u64, fire: bool) -> Self {
-        Self { command: Wanted::Enrich, v: 1, fire, tables, envelope }
+        Self { command: Wanted::Enrich, v: 1, fire, tables, envelope, late: Vec::new() }
+    }
+
+    /// Asks for the next revision of a record whose call is closed, with leg records that came too late for it.
+    pub fn reopen(envelope: Envelope, late: Vec<serde_json::Value>, tables: u64, fire: bool) -> Self {
+        Self { command: Wanted::Reopen, v: 1, fire, tables, envelope, late }
     }
 
     /// Whether a record of the log is one.

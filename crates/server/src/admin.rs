@@ -1,8 +1,10 @@
-//! The admin port: `/livez`, `/readyz`, `/metrics`, `/status`, `/log-level`, `/enrich`. Not the public API: bind it where only
+//! The admin port: `/livez`, `/readyz`, `/metrics`, `/status`, `/log-level`, `/enrich`, `/reopen`. Not the
+//! public API: bind it where only
 //! operators reach it.
 
 pub(crate) mod enrich;
 pub(crate) mod log_level;
+pub(crate) mod reopen;
 pub(crate) mod status;
 
 use std::collections::BTreeMap;
@@ -116,6 +118,7 @@ pub(crate) fn router(state: AdminState) -> Router {
         .route("/metrics", get(metrics))
         .route("/status", get(status::show))
         .route("/enrich", post(enrich::again))
+        .route("/reopen", post(reopen::reopen))
         .route("/log-level", get(log_level::show).put(log_level::change).delete(log_level::reset))
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .with_state(state)

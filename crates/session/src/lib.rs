@@ -23,6 +23,6 @@ mod stats;
 mod timeline;
 
 pub use config::{Config, Mode};
-pub use machine::{Change, Machine, Output, Refusal, RestoreError};
+pub use machine::{Change, Machine, Output, Refusal, RestoreError, Unworkable, rework};
 pub use settings::{PbxSettings, Settings, SettingsError};
 pub use stats::Stats;

@@ -17,10 +17,12 @@ mod close;
 mod events;
 mod offline;
 mod revisions;
+mod rework;
 mod state;
 mod stubs;
 mod timers;
 
+pub use rework::{Unworkable, rework};
 pub use state::{Change, RestoreError};
 
 /// Why a record was not taken.

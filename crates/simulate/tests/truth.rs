@@ -6,8 +6,8 @@ mod play;
 use std::sync::Arc;
 
 use ringpost_ingest::{Source, decode};
-use ringpost_model::Dialect;
-use ringpost_session::{Config, Machine, Output, Settings};
+use ringpost_model::{Dialect, EventReport, Fields, LegEvent, LegRecord, Report};
+use ringpost_session::{Config, Machine, Output, Settings, rework};
 use ringpost_simulate::{Difference, Message, Params, Run, Simulation, compare};
 
 fn check(dialect: Dialect, run: Run, calls: u64, seed: u64) {
@@ -132,5 +132,47 @@ fn by_row(message: &Message, machine: &mut Machine) {
         for record in decoded.records {
             machine.handle(message.at, record);
         }
+    }
+}
+
+/// A call that was forgotten is worked out again from its record alone, with what came too late for it.
+#[test]
+fn a_record_comes_out_of_the_legs_that_it_carries_whichever_switch_told_them() {
+    let dialects = [Dialect::Native, Dialect::FreeswitchCdr, Dialect::Kazoo, Dialect::FreeswitchEvent];
+    for (seed, dialect) in (2040..).zip(dialects) {
+        let simulation = Simulation::new(Params { calls: 300, seed, dialect, ..Params::default() });
+        let settings = Arc::new(Settings::default());
+        let mut machine = Machine::new(Config::offline(), Arc::clone(&settings));
+        for Message { tenant, pbx, body, .. } in simulation {
+            let source = Source { tenant: Some(tenant), pbx: Some(pbx), ..Source::default() };
+            for record in decode(dialect, &source, &body).records {
+                machine.handle(record.stream_time(), record);
+            }
+        }
+        machine.finish();
+        let mut differ = Vec::new();
+        let mut count = 0;
+        while let Some(output) = machine.poll() {
+            let Output::Record(before) = output else { continue };
+            count += 1;
+            let late = LegRecord {
+                tenant: before.tenant.clone(),
+                pbx: before.pbx.clone(),
+                leg: before.legs[0].leg.clone(),
+                links: Vec::new(),
+                fields: Fields::default(),
+                recordings: Vec::new(),
+                tags: std::iter::once(("disposition".into(), "sale".into())).collect(),
+                report: Report::Event(EventReport { at: before.legs[0].created, event: LegEvent::Updated }),
+            };
+            let mut expected = before.cdr.clone();
+            expected.tags.insert("disposition".into(), "sale".into());
+            match rework(&settings, &before, &[late]) {
+                Ok(again) if again.cdr == expected => {}
+                other => differ.push(format!("{:?}\n{expected:?}", other.map(|again| again.cdr))),
+            }
+        }
+        assert!(count >= 300, "{dialect:?}: {count} records");
+        assert!(differ.is_empty(), "{dialect:?}: {} of {count} differ:\n{}", differ.len(), differ[0]);
     }
 }

@@ -4,7 +4,7 @@
 use ringpost_bus::{Event, Log, Record, Subscription, Worker};
 use serde_json::Value;
 
-use crate::harness::{COMPANY, eventually, lost_call};
+use crate::harness::{COMPANY, Receiver, Reply, eventually, lost_call};
 
 use super::{Brokered, DEAD_LETTERS, LEGS, PATIENCE};
 
@@ -90,4 +90,19 @@ async fn on_kafka_what_is_refused_is_on_its_topic_and_is_listed_shown_and_replay
         let (status, log) = serve.stop().await;
         assert_eq!(status.code(), Some(0), "{}", log.join("\n"));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_kafka_a_leg_that_came_too_late_makes_the_next_revision_when_somebody_says_so() {
+    let Some(brokered) = Brokered::new("reopen") else { return };
+    let home = &brokered.home;
+    let settings = std::fs::read_to_string(home.path("ringpost.toml")).expect("it was written");
+    let forgetful = format!("[sessions]\n{}", crate::reopen::FORGETFUL);
+    home.write("ringpost.toml", &settings.replace("[sessions]\n", &forgetful));
+    let receiver = Receiver::start(|_| Reply::status(200)).await;
+    home.apply(&crate::reopen::resources(&receiver));
+    let serve = home.serve().await;
+    crate::reopen::story(home, &serve, &receiver).await;
+    let records = brokered.records().await;
+    assert!(records.len() == 2 && records.values().all(|times| *times == 1), "{records:?}");
 }

@@ -51,7 +51,12 @@ Example:
     #[command(after_help = "\
 What is taken in is marked, and listed no more. What is refused once more stays as it is.
 
+A leg that came too late is refused as too_late: its call is closed and forgotten. With --reopen the
+call's record is worked out anew from the legs that are kept with it and from this one, and where it
+differs goes out as the next revision. Nothing fires for it, unless --fire says so.
+
 Examples:
+  ringpost dead-letters replay --all --reason too_late --reopen
   ringpost dead-letters replay 17 18 --data /var/lib/ringpost --to http://127.0.0.1:8080
   ringpost dead-letters replay --all --pbx fs1 --to http://127.0.0.1:8080")]
     Replay(replay::Replay),
@@ -114,7 +119,7 @@ pub fn run(args: &DeadLetters, io: &mut Io<'_>) -> Result<Outcome, Failure> {
         let done = match &args.command {
             Command::List(args) => list(args, &store, io).await,
             Command::Show { id, raw } => show::one(DeadLetterId(*id), *raw, &store, io).await,
-            Command::Replay(args) => replay::replay(args, &store, io).await,
+            Command::Replay(args) => replay::replay(args, &store, &config, io).await,
         };
         store.close().await;
         done

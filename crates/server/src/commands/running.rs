@@ -37,16 +37,26 @@ pub(crate) struct Running {
 impl Running {
     /// Where it is; nothing is asked yet.
     pub(crate) fn find(which: &Which, io: &Io<'_>) -> Result<Self, Failure> {
-        let base = match &which.admin {
+        let listen = match &which.admin {
+            Some(_) => SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            None => {
+                let file = which.config.clone();
+                let file = file.or_else(|| io.variable("RINGPOST_CONFIG").map(PathBuf::from));
+                config::load(file.as_deref(), &io.variables, &Flags::default())?.config.admin.listen
+            }
+        };
+        Self::at(which.admin.as_deref(), listen)
+    }
+
+    /// At this URL; without one where `admin.listen` says.
+    pub(crate) fn at(admin: Option<&str>, listen: SocketAddr) -> Result<Self, Failure> {
+        let base = match admin {
             Some(text) => {
                 let url = text.parse::<Url>().ok().filter(|url| matches!(url.scheme(), "http" | "https"));
                 url.ok_or_else(|| Failure::Usage(format!("--admin {text}: write http://127.0.0.1:8081")))?
             }
             None => {
-                let file = which.config.clone();
-                let file = file.or_else(|| io.variable("RINGPOST_CONFIG").map(PathBuf::from));
-                let config = config::load(file.as_deref(), &io.variables, &Flags::default())?.config;
-                let address = reachable(config.admin.listen);
+                let address = reachable(listen);
                 format!("http://{address}").parse().context("make an address of admin.listen")?
             }
         };

@@ -2,6 +2,7 @@
 //! per partition; this file is its clock, its reader and its writer.
 
 mod core;
+mod enriching;
 mod held;
 mod stray;
 

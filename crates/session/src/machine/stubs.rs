@@ -89,6 +89,25 @@ impl Stubs {
         self.stubs[*stub].legs.get(*leg as usize)
     }
 
+    /// Adds a leg, or a record of one, to the stub that has another one. Tells what is to be kept; none = there is no such
+    /// stub.
+    pub(super) fn learn(&mut self, of: u64, new: &StubLeg) -> Option<(Vec<u8>, Vec<u8>)> {
+        let at = self.by_leg.get(&of)?.0;
+        let stub = &mut self.stubs[at];
+        match stub.legs.iter_mut().find(|leg| leg.hash == new.hash) {
+            Some(known) => {
+                known.rev = known.rev.max(new.rev);
+                known.records.extend(&new.records);
+            }
+            None => {
+                self.by_leg.insert(new.hash, (at, stub.legs.len() as u32));
+                stub.legs.push(new.clone());
+                self.legs += 1;
+            }
+        }
+        Some((stub.key.clone(), super::state::encode_stub(stub)))
+    }
+
     /// Judges a record of a leg that is not known.
     pub(super) fn judge(&self, space: &Space, id: &str, packed: &[u8], said: &Naming, ties: bool) -> Verdict {
         if self.by_leg.is_empty() {

@@ -53,6 +53,17 @@ fn shuffled(records: &[LegRecord], order: &[usize]) -> Vec<LegRecord> {
     keyed.into_iter().map(|(_, record)| record.clone()).collect()
 }
 
+/// With something that came too late, and says nothing.
+fn reworked(envelope: &Envelope) -> Result<Envelope, ringpost_session::Unworkable> {
+    let mut late = crate::build::event("a", 0., ringpost_model::LegEvent::Updated);
+    (late.tenant, late.pbx) = (envelope.tenant.clone(), envelope.pbx.clone());
+    late.leg = envelope.legs[0].leg.clone();
+    if let ringpost_model::Report::Event(report) = &mut late.report {
+        report.at = envelope.legs[0].created;
+    }
+    ringpost_session::rework(&Arc::new(Settings::default()), envelope, &[late])
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
@@ -99,6 +110,16 @@ proptest! {
         stream.finish();
         if stream.stats().late == 0 {
             prop_assert_eq!(printed(&envelopes(&mut stream)), printed(&offline(records)));
+        }
+    }
+
+    #[test]
+    fn a_record_that_is_worked_out_from_the_legs_it_carries_is_as_it_was(records in hostile()) {
+        for envelope in offline(one_call(records)) {
+            // What is lost in them is noticed, and nothing is guessed.
+            if let Ok(again) = reworked(&envelope) {
+                prop_assert_eq!(essence(&again), essence(&envelope));
+            }
         }
     }
 

@@ -169,6 +169,47 @@ fn a_leg_that_comes_after_late_is_refused_by_the_stub_and_a_repeat_dropped() {
 }
 
 #[test]
+fn a_leg_that_came_too_late_makes_the_record_that_it_would_have_made_and_is_a_repeat_from_then_on() {
+    let [x, a] = simple_call();
+    let late = desk("n", 12., 30.).link("a").answered(21.).bridge("x", 21., 29.).0;
+    let mut machine = live(quiet());
+    machine.handle(at(29.5), a.0.clone());
+    machine.handle(at(30.), x.0.clone());
+    machine.handle_timeout(at(33.1));
+    let before = envelopes(&mut machine).remove(0);
+    machine.handle_timeout(at(633.1));
+    machine.handle(at(700.), late.clone());
+    assert!(matches!(machine.poll(), Some(Output::DeadLetter { reason: Refusal::TooLate, .. })));
+    let settings = Arc::new(Settings::default());
+    let again = ringpost_session::rework(&settings, &before, std::slice::from_ref(&late)).unwrap();
+    let [whole] = &offline([a.0, x.0, late.clone()])[..] else { panic!("one call") };
+    assert_eq!(
+        (&again.session, &again.legs, &again.timeline),
+        (&before.session, &whole.legs, &whole.timeline)
+    );
+    assert_eq!(summary(&again.cdr), summary(&whole.cdr));
+    assert_eq!(machine.amend(at(701.), before.session, before.rev), Some(2));
+    machine.learn(&before, std::slice::from_ref(&late));
+    machine.handle(at(702.), late);
+    assert_eq!(machine.poll(), None, "a repeat");
+}
+
+#[test]
+fn a_record_that_does_not_come_out_of_its_legs_is_left_as_it_is() {
+    let [x, a] = simple_call();
+    let late = desk("n", 12., 30.).link("a").0;
+    let mut before = stream([a.0, x.0]).remove(0);
+    let settings = Arc::new(Settings::default());
+    let reworked =
+        |before: &Envelope| ringpost_session::rework(&settings, before, std::slice::from_ref(&late));
+    assert!(reworked(&before).is_ok());
+    before.cdr.talk += 1;
+    assert_eq!(reworked(&before), Err(ringpost_session::Unworkable::NotOfItsLegs));
+    before.legs.clear();
+    assert_eq!(reworked(&before), Err(ringpost_session::Unworkable::NoLegs));
+}
+
+#[test]
 fn without_stubs_a_leg_after_late_is_a_session_of_its_own() {
     let [x, a] = simple_call();
     let records = [a.0, x.0, caller("n", 700., 710.).link("i1").0];

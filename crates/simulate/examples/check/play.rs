@@ -51,6 +51,7 @@ impl Player {
             header: None,
             sides: Default::default(),
             received: None,
+            is_named: false,
         };
         let decoded = decode(dialect, &source, &message.body);
         for reject in &decoded.rejects {

@@ -4,13 +4,18 @@
 use std::time::Duration;
 
 use clap::Args;
+use reqwest::Method;
 use ringpost_model::{Dialect, PbxKey};
+use ringpost_session::Refusal;
 use ringpost_store::{DeadLetterId, Store, StoredDeadLetter, TokenId, new_token};
 
 use super::Which;
-use crate::cli::{Failure, Io, Outcome};
+use crate::admin::reopen::{MOST, Told, Wanted};
+use crate::cli::{Failure, Io, Outcome, harmless};
 use crate::clock;
-use crate::sender::{Refused, Sender};
+use crate::commands::running::Running;
+use crate::config::Config;
+use crate::sender::{Refused as AtServer, Sender};
 
 /// Between two looks whether the server knows a new token; it looks for changes every second.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -36,15 +41,33 @@ pub(super) struct Replay {
     /// Token of its intake; without one a token is made and revoked again
     #[arg(long, value_name = "TOKEN")]
     token: Option<String>,
+    /// Also legs that came too late: each makes the next revision of its call's record
+    #[arg(long)]
+    reopen: bool,
+    /// With --reopen: let triggers fire that take every revision
+    #[arg(long, requires = "reopen")]
+    fire: bool,
+    /// With --reopen: admin port of the server; without it the one of the configuration, on this machine
+    #[arg(long, value_name = "URL", requires = "reopen")]
+    admin: Option<String>,
 }
 
-pub(super) async fn replay(args: &Replay, store: &Store, io: &mut Io<'_>) -> Result<Outcome, Failure> {
+pub(super) async fn replay(
+    args: &Replay,
+    store: &Store,
+    config: &Config,
+    io: &mut Io<'_>,
+) -> Result<Outcome, Failure> {
     let sender = Sender::new(&args.to)?;
     let mut tokens = Tokens { given: args.token.clone(), made: None };
     let mut counts = Counts::default();
     let done = each(args, store, &sender, &mut tokens, &mut counts, io).await;
     tokens.revoke(store).await?;
     done?;
+    if !counts.late.is_empty() {
+        let running = Running::at(args.admin.as_deref(), config.admin.listen)?;
+        reopen(&running, args.fire, &mut counts, io).await?;
+    }
     writeln!(
         io.stderr,
         "{} taken in, {} refused again, {} cannot be sent",
@@ -58,6 +81,32 @@ struct Counts {
     taken: u64,
     refused: u64,
     skipped: u64,
+    /// Those whose calls are to be opened again.
+    late: Vec<u64>,
+}
+
+/// Asks the server for the next revisions. All legs of a call go together, as far as they are asked for at once.
+async fn reopen(running: &Running, fire: bool, counts: &mut Counts, io: &mut Io<'_>) -> Result<(), Failure> {
+    for letters in std::mem::take(&mut counts.late).chunks(MOST) {
+        let wanted = Wanted { letters: letters.to_vec(), fire };
+        let body = serde_json::to_string(&wanted).map_err(anyhow::Error::from)?;
+        let answer = running.ask(Method::POST, "/reopen", Some(&body)).await?;
+        for line in answer.lines() {
+            let told: Told = serde_json::from_str(line).map_err(anyhow::Error::from)?;
+            let letter = told.letter;
+            match (told.session, told.refused) {
+                (Some(session), None) => {
+                    counts.taken += 1;
+                    writeln!(io.stdout, "{letter}\treopens {session}")?;
+                }
+                (_, why) => {
+                    counts.skipped += 1;
+                    writeln!(io.stdout, "{letter}\tcannot be sent: {}", harmless(&why.unwrap_or_default()))?;
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 async fn each(
@@ -70,7 +119,7 @@ async fn each(
 ) -> Result<(), Failure> {
     if !args.all {
         for id in &args.ids {
-            one(DeadLetterId(*id), store, sender, tokens, counts, io).await?;
+            one(DeadLetterId(*id), args, store, sender, tokens, counts, io).await?;
         }
         return Ok(());
     }
@@ -80,13 +129,14 @@ async fn each(
         let Some(last) = page.last() else { return Ok(()) };
         filter.before = Some(last.id);
         for stored in &page {
-            one(stored.id, store, sender, tokens, counts, io).await?;
+            one(stored.id, args, store, sender, tokens, counts, io).await?;
         }
     }
 }
 
 async fn one(
     id: DeadLetterId,
+    args: &Replay,
     store: &Store,
     sender: &Sender,
     tokens: &mut Tokens,
@@ -94,7 +144,17 @@ async fn one(
     io: &mut Io<'_>,
 ) -> Result<(), Failure> {
     let stored = store.dead_letter(id).await.map_err(anyhow::Error::from)?;
-    let sendable = stored.ok_or("there is none").and_then(|stored| Sendable::new(&stored));
+    let is_late = stored.as_ref().is_some_and(|stored| &*stored.letter.reason == Refusal::TooLate.name());
+    if is_late && args.reopen {
+        counts.late.push(id.0);
+        return Ok(());
+    }
+    let stored = if is_late {
+        Err("its call is closed; --reopen makes the next revision of it")
+    } else {
+        stored.ok_or("there is none")
+    };
+    let sendable = stored.and_then(|stored| Sendable::new(&stored));
     let sendable = match sendable {
         Ok(sendable) => sendable,
         Err(why) => {
@@ -148,7 +208,7 @@ impl Tokens {
         store: &Store,
         sender: &Sender,
         sendable: &Sendable,
-    ) -> Result<Result<(), Refused>, Failure> {
+    ) -> Result<Result<(), AtServer>, Failure> {
         if let Some(token) = &self.given {
             return post(sender, token, sendable).await;
         }
@@ -182,7 +242,7 @@ impl Tokens {
     }
 }
 
-async fn post(sender: &Sender, token: &str, sendable: &Sendable) -> Result<Result<(), Refused>, Failure> {
+async fn post(sender: &Sender, token: &str, sendable: &Sendable) -> Result<Result<(), AtServer>, Failure> {
     let sent = sender.post(&sendable.pbx, token, sendable.dialect, &sendable.body).await?;
     Ok(sent.map(drop))
 }

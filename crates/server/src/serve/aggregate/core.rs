@@ -7,22 +7,23 @@ use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
-use ringpost_bus::{Assignment, Batch, Commit, Event, Message, Output, Partition, Record, StateChange};
-use ringpost_enrich::{Counts, Places, Tables};
+use ringpost_bus::{Assignment, Batch, Commit, Event, Message, Output, Partition, StateChange};
+use ringpost_enrich::Places;
 use ringpost_ingest::{Source, decode};
-use ringpost_model::{Command, CommandError, Dialect, Envelope, Timestamp};
+use ringpost_model::{Command, CommandError, Dialect, Timestamp};
 use ringpost_session::{Config, Machine, Settings};
 use ringpost_store::DeadLetter;
 use tracing::info;
 
+use super::enriching::{Enrich, Enriched, written};
 use super::held::{self, Held, Waiting};
 use super::stray::Stray;
 use crate::metrics::Metrics;
-use crate::serve::dead_letters::{refused, unreadable};
+use crate::serve::dead_letters::unreadable;
 use crate::serve::stream_time::StreamTime;
 use crate::serve::sums::Sums;
-use crate::serve::tables::{Known, TableReader};
-use crate::topics::{CDRS, LEGS};
+use crate::serve::tables::TableReader;
+use crate::topics::CDRS;
 
 /// The longest wait for a record; a call whose time comes meanwhile closes at most so late.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -52,23 +53,13 @@ pub(super) struct Core {
     gone: Sums,
     counted: Sums,
     enriched: Enriched,
-    /// How many partitions there are.
-    count: u32,
 }
 
-struct Owned {
-    machine: Machine,
-    places: Places,
-    time: StreamTime,
-    held: Held,
-}
-
-/// What enrichment came to, until it is counted.
-#[derive(Debug, Default)]
-struct Enriched {
-    matches: usize,
-    more_matches: usize,
-    rated: u64,
+pub(super) struct Owned {
+    pub(super) machine: Machine,
+    pub(super) places: Places,
+    pub(super) time: StreamTime,
+    pub(super) held: Held,
 }
 
 impl Core {
@@ -82,7 +73,6 @@ impl Core {
             gone: Sums::default(),
             counted: Sums::default(),
             enriched: Enriched::default(),
-            count: partitions,
         }
     }
 
@@ -134,7 +124,7 @@ impl Core {
                         Waiting::First(envelope) => Some(enrich.all(&mut owned.places, envelope)),
                         Waiting::Again(command) => {
                             let now = owned.time.now();
-                            enrich.anew(owned, command, now)
+                            enrich.anew(owned, command, now, &mut effects.dead_letters)
                         }
                     };
                     records.extend(envelope.map(written).transpose()?);
@@ -275,118 +265,6 @@ fn no_command(place: &str, error: CommandError, bytes: &[u8], now: Timestamp) ->
 
 fn place(batch: &Batch, message: &Message) -> String {
     format!("{}/{}@{}", batch.topic, batch.partition, message.offset)
-}
-
-/// What enriches records.
-struct Enrich<'a> {
-    tables: &'a TableReader,
-    settings: &'a Settings,
-    counts: &'a mut Enriched,
-}
-
-impl Enrich<'_> {
-    /// Takes out of a machine what it has to say. `place` is where the record stood that it was given last.
-    fn take_outputs(
-        &mut self,
-        partition: Partition,
-        owned: &mut Owned,
-        place: &str,
-        effects: &mut Effects,
-    ) -> anyhow::Result<()> {
-        let mut records = Vec::new();
-        while let Some(output) = owned.machine.poll() {
-            match output {
-                ringpost_session::Output::Record(envelope) => {
-                    let tenant = &envelope.tenant;
-                    if owned.held.has(tenant) || matches!(self.tables.of(tenant), Known::NotYet) {
-                        effects.commit.changes.push(owned.held.push(partition, Waiting::First(*envelope))?);
-                    } else {
-                        records.push(written(self.all(&mut owned.places, *envelope))?);
-                    }
-                }
-                ringpost_session::Output::DeadLetter { record, reason } => {
-                    let now = owned.time.now();
-                    effects.dead_letters.push(refused(place, &record, &reason.to_string(), now));
-                }
-                // They are put out from the day that something listens to them.
-                ringpost_session::Output::Event(_) => {}
-            }
-        }
-        if !records.is_empty() {
-            effects.commit.outputs.push(Output { topic: CDRS.to_owned(), records });
-        }
-        Ok(())
-    }
-
-    /// Enriches a record again that went out before. A new revision comes of it where it differs; what is wanted of a
-    /// tenant whose tables are not there yet waits for them like any record.
-    fn again(
-        &mut self,
-        partition: Partition,
-        owned: &mut Owned,
-        command: Command,
-        now: Timestamp,
-        effects: &mut Effects,
-    ) -> anyhow::Result<()> {
-        let is_behind = owned.held.has(&command.envelope.tenant);
-        let waiting = Waiting::Again(command);
-        if is_behind || !self.is_ready(&waiting) {
-            effects.commit.changes.push(owned.held.push(partition, waiting)?);
-            return Ok(());
-        }
-        let Waiting::Again(command) = waiting else { return Ok(()) };
-        if let Some(envelope) = self.anew(owned, command, now) {
-            let records = vec![written(envelope)?];
-            effects.commit.outputs.push(Output { topic: CDRS.to_owned(), records });
-        }
-        Ok(())
-    }
-
-    /// Whether the tables that it needs are there.
-    fn is_ready(&self, waiting: &Waiting) -> bool {
-        let known = match waiting {
-            Waiting::First(envelope) => self.tables.of(&envelope.tenant),
-            Waiting::Again(command) => self.tables.of_at_least(&command.envelope.tenant, command.tables),
-        };
-        !matches!(known, Known::NotYet)
-    }
-
-    /// The next revision, where it differs from what went out.
-    fn anew(&mut self, owned: &mut Owned, command: Command, now: Timestamp) -> Option<Envelope> {
-        let Command { fire, envelope: before, .. } = command;
-        let mut stripped = before.clone();
-        Tables::strip(&mut stripped);
-        stripped.tables.clear();
-        let mut envelope = self.all(&mut owned.places, stripped);
-        if envelope.cdr == before.cdr {
-            return None;
-        }
-        let rev = owned.machine.amend(now, before.session, before.rev)?;
-        (envelope.rev, envelope.cdr.rev) = (rev, rev);
-        (envelope.emitted, envelope.quiet) = (now, !fire);
-        Some(envelope)
-    }
-
-    /// Says of a record all that is known: where the other party is, and what the tenant's tables have.
-    fn all(&mut self, places: &mut Places, mut envelope: Envelope) -> Envelope {
-        places.enrich(&mut envelope.cdr);
-        if let Known::All(tables) = self.tables.of(&envelope.tenant) {
-            let region = self.settings.region(&envelope.tenant, &envelope.pbx);
-            let Counts { matches, more_matches, is_rated } = tables.enrich(&mut envelope, region);
-            self.counts.matches += matches;
-            self.counts.more_matches += more_matches;
-            self.counts.rated += u64::from(is_rated);
-        }
-        envelope
-    }
-}
-
-fn written(envelope: Envelope) -> anyhow::Result<Record> {
-    Ok(Record {
-        key: Bytes::copy_from_slice(envelope.tenant.as_str().as_bytes()),
-        value: envelope.to_bytes().context("write a record")?.into(),
-        timestamp: envelope.emitted.micros(),
-    })
 }
 
 /// Takes out of a machine what it has to remember: once a batch, since a session of it may change many times.
