@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 CARGO ?= cargo
 
-.PHONY: sim sim-several help setup build demo test verify bench fuzz mutants truth kafka-setup test-kafka faults bench-kafka
+.PHONY: sim sim-several help setup build demo demo-kafka test verify bench fuzz mutants truth kafka-setup test-kafka faults bench-kafka
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -16,6 +16,9 @@ build: setup ## the binary, target/release/ringpost
 
 demo: build ## a company, four webhooks, some calls: see it work (CI=1: ends by itself)
 	@scripts/demo
+
+demo-kafka: build kafka-setup ## the same with the log on a real Apache Kafka, in a temporary folder, each role a process of its own
+	@scripts/kafka run bash -c 'DEMO_KAFKA=$$RINGPOST_TEST_KAFKA scripts/demo'
 
 test: setup ## everything that is tested, on a bare machine
 	$(CARGO) build --locked -p ringpost

@@ -2,6 +2,7 @@
 //! tests say so and do nothing.
 
 mod foreign;
+mod keep;
 mod letters;
 mod roles;
 

@@ -9,6 +9,7 @@ mod context;
 mod ends;
 mod fetch;
 mod health;
+mod inspect;
 mod lags;
 mod restore;
 mod settings;
@@ -29,6 +30,7 @@ use context::Quiet;
 use lags::Lags;
 use slots::Slots;
 
+pub use inspect::{GroupSeen, Inspection, TopicSeen, inspect};
 pub use settings::{KafkaConfig, check_property};
 pub use topics::{TopicMade, create_topics, print_topics};
 pub use worker::KafkaWorker;

@@ -21,7 +21,10 @@ pub use embedded::{
 pub use error::{Error, OpenError};
 pub use face::{Event, Log, Subscription, Worker};
 #[cfg(feature = "kafka")]
-pub use kafka::{Kafka, KafkaConfig, KafkaWorker, TopicMade, check_property, create_topics, print_topics};
+pub use kafka::{
+    GroupSeen, Inspection, Kafka, KafkaConfig, KafkaWorker, TopicMade, TopicSeen, check_property,
+    create_topics, inspect, print_topics,
+};
 pub use metrics::Metrics;
 pub use partitioner::partition_of;
 pub use record::{

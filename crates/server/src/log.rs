@@ -69,6 +69,10 @@ pub(crate) fn kafka(config: &Config) -> anyhow::Result<KafkaConfig> {
     Ok(settings)
 }
 
+/// The groups of every role, each with the topic that it reads.
+pub(crate) const GROUPS: [(&str, &str); 3] =
+    [("aggregate", topics::LEGS), ("dispatch", topics::CDRS), ("dead-letters", topics::DEAD_LETTERS)];
+
 /// Names this process in leases: no other has it, nor has one that was here before.
 pub(crate) fn process_name(config: &Config) -> String {
     let id = format!("{}-{}", std::process::id(), clock::now().micros());

@@ -223,7 +223,7 @@ fn count(
     Ok(counted)
 }
 
-async fn describe(config: &KafkaConfig, names: &[String]) -> Result<Vec<ConfigResource>, String> {
+pub(super) async fn describe(config: &KafkaConfig, names: &[String]) -> Result<Vec<ConfigResource>, String> {
     let admin: AdminClient<Quiet> =
         config.probe().create_with_context(Quiet).map_err(|error| what_is_wrong(&error))?;
     let asked: Vec<_> = names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
@@ -238,7 +238,12 @@ async fn describe(config: &KafkaConfig, names: &[String]) -> Result<Vec<ConfigRe
     told.into_iter().map(|one| one.map_err(unreadable)).collect()
 }
 
-fn what_is_off(config: &KafkaConfig, topic: &Topic, name: &str, found: &ConfigResource) -> Vec<String> {
+pub(super) fn what_is_off(
+    config: &KafkaConfig,
+    topic: &Topic,
+    name: &str,
+    found: &ConfigResource,
+) -> Vec<String> {
     let value = |key: &str| found.get(key).and_then(|entry| entry.value.clone()).unwrap_or_default();
     let alter = |key: &str, to: &str| {
         format!(

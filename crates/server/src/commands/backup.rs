@@ -16,12 +16,13 @@ use clap::Args;
 use ringpost_store::{Key, Store};
 use serde::Serialize;
 
-use crate::cli::{Failure, Io, Outcome};
+use crate::cli::{Failure, Io, Outcome, harmless};
 use crate::clock;
-use crate::config::Config;
+use crate::config::{Backend, Config};
+use crate::log;
 use crate::open_store::{load_for_store, open_store};
 
-use manifest::{Entry, KEY_FILE, Manifest};
+use manifest::{At, Entry, KEY_FILE, Manifest, OnKafka};
 use progress::Progress;
 
 /// Arguments of `backup`.
@@ -33,6 +34,9 @@ without manifest.json is no backup.
 
 The key of the secrets is NOT in it: keep secret.key elsewhere. Without the key the triggers of a \
 backup have to be entered anew. With --with-key whoever gets the backup can read every secret in it.
+
+With the log on Kafka the store is copied, and where groups are is noted; topics are backed up with
+Kafka's own means (docs/kafka.md).
 
 Calls are in it as they are, with numbers and names: guard it like the data folder.
 
@@ -86,6 +90,16 @@ pub fn run(args: &Backup, io: &mut Io<'_>) -> Result<Outcome, Failure> {
     }
     let count = manifest.files.len();
     writeln!(io.stdout, "{count} files, {bytes} bytes, checked: {into}")?;
+    if let Some(kafka) = &manifest.kafka {
+        writeln!(
+            io.stdout,
+            "The log is on Kafka, and not in it: topics are backed up with Kafka's own means"
+        )?;
+        match &kafka.unknown {
+            None => writeln!(io.stdout, "{} positions of groups are noted", kafka.positions.len())?,
+            Some(why) => writeln!(io.stdout, "Positions of groups are not noted: {}", harmless(why))?,
+        }
+    }
     if manifest.with_key {
         writeln!(io.stdout, "The key of the secrets is in it: whoever gets it can read them")?;
     } else {
@@ -97,7 +111,11 @@ pub fn run(args: &Backup, io: &mut Io<'_>) -> Result<Outcome, Failure> {
 
 /// Looking makes nothing: neither a folder nor a key.
 fn check_source(config: &Config) -> anyhow::Result<()> {
-    for name in ["journal.db", "store.db"] {
+    let names = match config.bus.backend {
+        Backend::Embedded => &["journal.db", "store.db"][..],
+        Backend::Kafka => &["store.db"],
+    };
+    for name in names {
         let path = config.data.dir.join(name);
         if !path.exists() {
             let folder = config.data.dir.display();
@@ -132,14 +150,22 @@ async fn copy(args: &Backup, config: &Config, progress: &Progress) -> anyhow::Re
     let key = key(config)?;
     let store = open_store(config).await?;
     // First: see above.
-    let copied = ringpost_bus::copy_journal(from, into);
-    let journal = progress.copying("journal", into, size(&from.join("journal.db")), copied).await;
-    journal.context("copy the journal")?;
+    let kafka = match config.bus.backend {
+        Backend::Kafka => Some(positions(config).await),
+        Backend::Embedded => {
+            let copied = ringpost_bus::copy_journal(from, into);
+            let journal = progress.copying("journal", into, size(&from.join("journal.db")), copied).await;
+            journal.context("copy the journal")?;
+            None
+        }
+    };
     let copied = copy_store(&store, into);
     let names = progress.copying("store", into, sizes(from), copied).await;
     store.close().await;
     let mut names = names?;
-    names.insert(0, "journal.db".to_owned());
+    if kafka.is_none() {
+        names.insert(0, "journal.db".to_owned());
+    }
     if args.with_key {
         write_key(config, &into.join(KEY_FILE))?;
         names.push(KEY_FILE.to_owned());
@@ -156,9 +182,45 @@ async fn copy(args: &Backup, config: &Config, progress: &Progress) -> anyhow::Re
         key: key.id().to_string(),
         with_key: args.with_key,
         files,
+        kafka,
     };
     manifest.write(into)?;
     Ok(manifest)
+}
+
+/// Where the groups are; brokers that do not answer keep nobody from a backup of what is ours.
+async fn positions(config: &Config) -> OnKafka {
+    let kafka = &config.bus.kafka;
+    let mut noted = OnKafka {
+        bootstrap: kafka.bootstrap.clone(),
+        prefix: kafka.prefix.clone(),
+        positions: Vec::new(),
+        unknown: None,
+    };
+    let seen = match log::kafka(config) {
+        Ok(settings) => ringpost_bus::inspect(&settings, &log::GROUPS).await.map_err(anyhow::Error::from),
+        Err(error) => Err(error),
+    };
+    let groups = match seen {
+        Ok(seen) => seen.groups,
+        Err(error) => {
+            noted.unknown = Some(format!("{error:#}"));
+            return noted;
+        }
+    };
+    for seen in groups {
+        if let Some(trouble) = seen.trouble {
+            noted.unknown = Some(format!("group {}: {trouble}", seen.group));
+        }
+        let group = &seen.group;
+        noted.positions.extend(seen.positions.into_iter().map(|position| At {
+            group: group.clone(),
+            topic: position.topic,
+            partition: position.partition.0,
+            next: position.next.0,
+        }));
+    }
+    noted
 }
 
 async fn copy_store(store: &Store, into: &Path) -> anyhow::Result<Vec<String>> {

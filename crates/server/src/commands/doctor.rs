@@ -3,6 +3,7 @@
 
 mod finding;
 mod folder;
+mod kafka;
 mod network;
 mod store;
 
@@ -12,6 +13,7 @@ use anyhow::Context;
 use clap::Args;
 
 use crate::cli::{Failure, Io, Outcome};
+use crate::config::Backend;
 use crate::open_store::load_for_store;
 
 use finding::{Finding, page};
@@ -62,7 +64,11 @@ pub fn run(args: &Doctor, io: &mut Io<'_>) -> Result<Outcome, Failure> {
     findings.extend(network::ports(&config));
     findings.push(network::files(&config));
     let receivers = args.receivers;
-    findings.extend(io.runtime()?.block_on(store::look(&config, args.deep, receivers)));
+    let runtime = io.runtime()?;
+    if config.bus.backend == Backend::Kafka {
+        findings.extend(runtime.block_on(kafka::look(&config)));
+    }
+    findings.extend(runtime.block_on(store::look(&config, args.deep, receivers)));
     if args.json {
         writeln!(io.stdout, "{}", serde_json::to_string(&findings).context("write what was found")?)?;
     } else {

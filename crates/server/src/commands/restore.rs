@@ -13,9 +13,9 @@ use serde_json::json;
 
 use super::backup::manifest::{KEY_FILE, Manifest};
 use super::backup::progress::Progress;
-use crate::cli::{Failure, Io, Outcome};
+use crate::cli::{Failure, Io, Outcome, harmless};
 use crate::clock;
-use crate::config::Config;
+use crate::config::{Backend, Config};
 use crate::open_store::load_for_store;
 
 /// Where the files are made, inside the data folder: that may be a file system of its own.
@@ -72,6 +72,16 @@ pub fn run(args: &Restore, io: &mut Io<'_>) -> Result<Outcome, Failure> {
         return Ok(Outcome::Fine);
     }
     writeln!(io.stdout, "{} files of {}, checked: {folder}", manifest.files.len(), manifest.began)?;
+    if let Some(kafka) = &manifest.kafka {
+        let text = "Dispatch goes on where its group is. What came since the backup is on Kafka, but not in the store:";
+        writeln!(
+            io.stdout,
+            "{text}\nbefore the start, this has it told again (receivers know repeats by webhook-id):"
+        )?;
+        for command in kafka.commands() {
+            writeln!(io.stdout, "  {}", harmless(&command))?;
+        }
+    }
     if let Some(aside) = aside {
         writeln!(io.stdout, "What was there before is in {}", aside.display())?;
     }
@@ -85,6 +95,7 @@ async fn restore(
 ) -> anyhow::Result<(Manifest, Option<PathBuf>)> {
     let (from, folder) = (&args.from, &config.data.dir);
     let manifest = Manifest::read(from)?;
+    check_backend(&manifest, config)?;
     let key = key(config, from, &manifest)?;
     check_target(folder, args.force)?;
     progress.expect(manifest.files.iter().map(|file| file.bytes).sum::<u64>() * 2);
@@ -98,7 +109,10 @@ async fn restore(
         file.copy(from, &staging, &mut |bytes| progress.read("copying", bytes))?;
     }
     let now = clock::now();
-    ringpost_bus::prepare_restored(&staging, now.micros()).await.context("check the copy of the journal")?;
+    if manifest.kafka.is_none() {
+        let prepared = ringpost_bus::prepare_restored(&staging, now.micros()).await;
+        prepared.context("check the copy of the journal")?;
+    }
     check_store(&staging, key.clone()).await?;
     let unwritten = manifest.files.iter().map(|file| staging.join(format!("{}-wal", file.name)));
     let is_left = |path: &PathBuf| path.metadata().is_ok_and(|metadata| metadata.len() > 0);
@@ -109,6 +123,21 @@ async fn restore(
     publish(&manifest, &staging, folder).context("put the files in their place")?;
     put_key(config, &manifest, from).context("put the key in its place")?;
     Ok((manifest, aside))
+}
+
+/// A store without its journal, or beside another log, would start as if nothing were missing.
+fn check_backend(manifest: &Manifest, config: &Config) -> anyhow::Result<()> {
+    match (&manifest.kafka, config.bus.backend) {
+        (None, Backend::Embedded) | (Some(_), Backend::Kafka) => Ok(()),
+        (Some(kafka), Backend::Embedded) => bail!(
+            "the backup is of an installation with its log on Kafka ({}): set bus.backend = \"kafka\"",
+            kafka.bootstrap
+        ),
+        (None, Backend::Kafka) => bail!(
+            "the backup has a journal, and bus.backend is \"kafka\", where nothing reads it: restore it with \
+             bus.backend = \"embedded\""
+        ),
+    }
 }
 
 fn stage(staging: &Path) -> std::io::Result<()> {

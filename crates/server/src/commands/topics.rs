@@ -91,7 +91,7 @@ mod tests {
             ["topics", "create", "--replicas", "3", "--print", "--config", file.to_str().unwrap()];
         let (code, told, _) = ringpost(&arguments, "");
         let lines: Vec<&str> = told.lines().collect();
-        assert_eq!((code, lines.len()), (0, 4), "{told}");
+        assert_eq!((code, lines.len()), (0, 5), "{told}");
         assert!(
             lines[0].starts_with(
                 "kafka-topics.sh --bootstrap-server b1:9092 --create --if-not-exists --topic ringpost.legs \

@@ -30,6 +30,49 @@ pub(crate) struct Manifest {
     pub(crate) key: String,
     pub(crate) with_key: bool,
     pub(crate) files: Vec<Entry>,
+    /// Where the log was, if that is on Kafka: then no journal belongs to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) kafka: Option<OnKafka>,
+}
+
+/// A log that is not in the backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct OnKafka {
+    pub(crate) bootstrap: String,
+    pub(crate) prefix: String,
+    /// Where the groups were before the store was copied.
+    pub(crate) positions: Vec<At>,
+    /// Why they are not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) unknown: Option<String>,
+}
+
+/// Where a group was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct At {
+    pub(crate) group: String,
+    pub(crate) topic: String,
+    pub(crate) partition: u32,
+    /// The first record that it had not dealt with.
+    pub(crate) next: u64,
+}
+
+impl OnKafka {
+    /// Has dispatch look again at what came after the backup.
+    pub(crate) fn commands(&self) -> Vec<String> {
+        let Self { bootstrap, prefix, positions, .. } = self;
+        let of_dispatch = positions.iter().filter(|at| at.group == "dispatch");
+        let command = |at: &At| {
+            let At { group, topic, partition, next } = at;
+            format!(
+                "kafka-consumer-groups.sh --bootstrap-server {bootstrap} --group {prefix}{group} --reset-offsets \
+                 --topic {prefix}{topic}:{partition} --to-offset {next} --execute"
+            )
+        };
+        of_dispatch.map(command).collect()
+    }
 }
 
 /// One of its files.
@@ -75,7 +118,9 @@ impl Manifest {
         let manifest = sealed.manifest;
         ensure!(manifest.v == FORMAT, "{shown} has format {}, this version knows {FORMAT}", manifest.v);
         ensure!(manifest.sum()? == sealed.sha256, "{shown} is damaged: it is not as it was written");
-        for needed in ["journal.db", "store.db"] {
+        let needed = if manifest.kafka.is_some() { &["store.db"][..] } else { &["journal.db", "store.db"] };
+        for needed in needed {
+            let needed = *needed;
             ensure!(manifest.files.iter().any(|file| file.name == needed), "{shown} names no {needed}");
         }
         if let Some(file) = manifest.files.iter().find(|file| !is_ours(&file.name)) {
@@ -176,6 +221,7 @@ mod tests {
             key: "00".to_owned(),
             with_key: false,
             files: files.to_vec(),
+            kafka: None,
         };
         manifest.write(folder).unwrap();
         manifest

@@ -8,7 +8,7 @@ use url::{Host, Url};
 
 use super::finding::Finding;
 use crate::clock;
-use crate::config::Config;
+use crate::config::{Config, Role};
 use crate::serve::extra_roots;
 
 /// As long as a delivery has for all of it.
@@ -23,9 +23,9 @@ const OWN_FILES: u64 = 256;
 /// Whether the ports can be had, or are had by our own server.
 pub(super) fn ports(config: &Config) -> Vec<Finding> {
     let is_running = ringpost_bus::is_in_use(&config.data.dir);
-    [("http.listen", config.http.listen), ("admin.listen", config.admin.listen)]
-        .map(|(key, address)| port(key, address, is_running))
-        .to_vec()
+    let intake = config.serve.has(Role::Ingest).then_some(("http.listen", config.http.listen));
+    let ports = intake.into_iter().chain([("admin.listen", config.admin.listen)]);
+    ports.map(|(key, address)| port(key, address, is_running)).collect()
 }
 
 fn port(key: &str, address: SocketAddr, is_running: bool) -> Finding {

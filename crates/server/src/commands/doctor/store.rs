@@ -7,7 +7,7 @@ use ringpost_store::Store;
 
 use super::finding::Finding;
 use super::network::receiver;
-use crate::config::Config;
+use crate::config::{Backend, Config};
 use crate::open_store::{open_store, store_exists};
 
 /// Opens the store as every command does.
@@ -24,7 +24,9 @@ pub(super) async fn look(config: &Config, deep: bool, receivers: bool) -> Vec<Fi
     };
     let mut findings = counts(&store).await;
     if deep {
-        findings.push(journal(config).await);
+        if config.bus.backend == Backend::Embedded {
+            findings.push(journal(config).await);
+        }
         findings.push(match store.check_files().await {
             Ok(()) => Finding::ok("store files", "every page was read, and is whole"),
             Err(error) => {
