@@ -149,9 +149,10 @@ impl KafkaWorker {
     pub(super) async fn is_replaced(&self) -> bool {
         let Some(reader) = &self.reader else { return false };
         let (end, mut unread) = (Instant::now() + REPLACED, VecDeque::new());
+        let all = fetch::Most { records: usize::MAX, bytes: usize::MAX, headers: false };
         while Instant::now() < end {
             unread.clear();
-            let taken = fetch::take(reader, usize::MAX, usize::MAX, &mut unread);
+            let taken = fetch::take(reader, &all, &mut unread);
             let code = taken.err().and_then(|error| error.rdkafka_error_code());
             if code == Some(RDKafkaErrorCode::FencedInstanceId) {
                 return true;
