@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 CARGO ?= cargo
 
-.PHONY: sim sim-several help setup build demo demo-kafka test verify bench fuzz mutants truth kafka-setup test-kafka faults bench-kafka
+.PHONY: sim sim-several help setup build demo demo-kafka test verify bench fuzz mutants truth kafka-setup test-kafka faults bench-kafka deploy-check
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,6 +35,9 @@ test-kafka: setup kafka-setup ## what is promised on Kafka, against a real broke
 faults: setup kafka-setup ## the real binary on real brokers while everything goes wrong: SECONDS_IN_ALL=300 SEED=1 KEEP=target/faults ONLY=kill,network
 	$(CARGO) build --locked -p ringpost -p ringpost-faults
 	$(or $(CARGO_TARGET_DIR),target)/debug/faults --binary $(or $(CARGO_TARGET_DIR),target)/debug/ringpost --seconds $(or $(SECONDS_IN_ALL),300) --seed $(or $(SEED),1) --keep $(or $(KEEP),target/faults) $(if $(ONLY),--only $(ONLY))
+
+deploy-check: build ## deploy/: Kubernetes, image, alerts and dashboard against what they are for
+	@scripts/deploy-check
 
 verify: setup ## formatting, lints, documentation, built files
 	$(CARGO) fmt --all --check
