@@ -14,6 +14,11 @@ const REQUEST_BUCKETS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.
 /// From the record to the first request: milliseconds where all is well.
 const DELAY_BUCKETS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 60.0];
 
+/// A call is over three seconds after its last leg (`sessions.settle`), one with legs that never come after a quarter of
+/// an hour (`sessions.gap`).
+const SETTLE_BUCKETS: [f64; 12] =
+    [1.0, 2.0, 3.0, 3.5, 4.0, 5.0, 7.5, 10.0, 30.0, 60.0, 1_200.0, 14_400.0];
+
 /// Every metric of the process.
 #[derive(Debug, Clone)]
 pub struct Metrics {
@@ -38,12 +43,16 @@ pub struct Metrics {
     pub(crate) sessions_live: IntGauge,
     /// Closed sessions kept for late records.
     pub(crate) sessions_kept: IntGauge,
+    /// From the end of a call's last leg, by the switch's clock, to its first record.
+    pub(crate) settle_seconds: Histogram,
     /// Records emitted, by whether they are the first of their session or a correction.
     pub(crate) records: IntCounterVec,
     /// Records of the log not read yet, by stage.
     pub(crate) lag_records: IntGaugeVec,
     /// Age of the oldest record of the log not read yet, by stage.
     pub(crate) lag_seconds: GaugeVec,
+    /// Records of the log that were read, by stage: a stage that is behind and reads nothing is stuck.
+    pub(crate) stage_records: IntCounterVec,
     /// Triggers asked about a record.
     pub(crate) evaluations: IntCounter,
     /// Triggers whose filters held.
@@ -76,6 +85,8 @@ pub struct Metrics {
     pub(crate) queue_capacity: IntGaugeVec,
     /// Dead letters written.
     pub(crate) dead_letters: IntCounter,
+    /// Dead letters that were not sent in again.
+    pub(crate) dead_letters_waiting: IntGauge,
     /// Letters that were there already.
     pub(crate) dead_letters_repeated: IntCounter,
     /// Bytes of files read, by source.
@@ -94,6 +105,8 @@ pub struct Metrics {
     pub(crate) tables_loaded: IntGauge,
     /// What they take there, in bytes, about.
     pub(crate) tables_bytes: IntGauge,
+    /// When the tables in memory were last known to be those of the store, in seconds since 1970.
+    pub(crate) tables_checked: IntGauge,
     /// Contacts that records named.
     pub(crate) directory_matches: IntCounter,
     /// Contacts that were too many for their record.
@@ -102,6 +115,10 @@ pub struct Metrics {
     pub(crate) records_rated: IntCounter,
     /// Records that wait for their tenant's tables.
     pub(crate) records_held: IntGauge,
+    /// Bytes that may still be written to the file system of the data folder.
+    pub(crate) data_free_bytes: IntGauge,
+    /// Size of that file system, in bytes.
+    pub(crate) data_size_bytes: IntGauge,
     /// Mails about triggers, by what came of them: `sent`, `failed` (it is tried again), `given_up`.
     pub(crate) mails: IntCounterVec,
 }
@@ -135,10 +152,20 @@ impl Metrics {
             )?,
             sessions_live: make.gauge("session_live", "Sessions that are not closed.")?,
             sessions_kept: make.gauge("session_kept", "Closed sessions kept for late records.")?,
+            settle_seconds: make.histogram(
+                "session_settle_seconds",
+                "From the end of a call's last leg, by the switch's clock, to its first record.",
+                &SETTLE_BUCKETS,
+            )?,
             records: make.counters("session_records_total", "Records emitted.", "revision")?,
             lag_seconds: make.seconds(
                 "stage_lag_seconds",
                 "Age of the oldest record of the log not read yet.",
+                "stage",
+            )?,
+            stage_records: make.counters(
+                "stage_records_total",
+                "Records of the log that were read.",
                 "stage",
             )?,
             lag_records: make.gauges("stage_lag_records", "Records of the log not read yet.", "stage")?,
@@ -191,6 +218,10 @@ impl Metrics {
             )?,
             tables_loaded: make.gauge("enrich_tables_loaded", "Tenants whose tables are in memory.")?,
             tables_bytes: make.gauge("enrich_tables_bytes", "What they take there.")?,
+            tables_checked: make.gauge(
+                "enrich_tables_checked_timestamp_seconds",
+                "When the tables in memory were last known to be those of the store.",
+            )?,
             directory_matches: make
                 .counter("enrich_directory_matches_total", "Contacts that records named.")?,
             directory_matches_cut: make.counter(
@@ -201,8 +232,15 @@ impl Metrics {
                 .counter("enrich_records_rated_total", "Records that a tariff gave a price.")?,
             records_held: make
                 .gauge("enrich_records_held", "Records that wait for their tenant's tables.")?,
+            data_free_bytes: make.gauge(
+                "data_free_bytes",
+                "Bytes that may still be written to the file system of the data folder.",
+            )?,
+            data_size_bytes: make.gauge("data_size_bytes", "Size of the file system of the data folder.")?,
             mails: make.counters("mail_mails_total", "Mails about triggers.", "outcome")?,
             dead_letters: make.counter("dead_letters_total", "Dead letters written.")?,
+            dead_letters_waiting: make
+                .gauge("dead_letters_waiting", "Dead letters that were not sent in again.")?,
             dead_letters_repeated: make.counter(
                 "dead_letters_repeated_total",
                 "Elements refused again, byte for byte, that are among the dead letters already.",
@@ -212,6 +250,9 @@ impl Metrics {
         };
         let build = make.gauges("build_info", "Always 1; says which version runs.", "version")?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        // CPU, memory, open files, under the names that every Prometheus client has for them.
+        #[cfg(target_os = "linux")]
+        registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
         Ok(metrics)
     }
 

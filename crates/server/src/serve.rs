@@ -128,9 +128,9 @@ impl Server {
         parts.spawn("configuration", |stop| configured.run(stop));
         let lookout = Lookout::new(log.clone(), store.clone(), Arc::clone(&readiness), &config.serve);
         parts.spawn("lookout", |stop| lookout.run(stop));
-        let keep = housekeeping::keep(&config);
+        let (keep, data) = (housekeeping::keep(&config), config.data.dir.clone());
         let housekeeping =
-            Housekeeping { log, store: store.clone(), lanes, metrics, readiness, keep, board, sources };
+            Housekeeping { log, store: store.clone(), lanes, metrics, readiness, keep, board, sources, data };
         parts.spawn("housekeeping", |stop| housekeeping.run(stop));
         let roles = config.serve.roles.iter().map(|role| role.name()).collect::<Vec<_>>().join(",");
         let intake_shown = intake.map(|address| address.to_string());

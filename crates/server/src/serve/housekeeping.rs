@@ -1,6 +1,7 @@
 //! What has to be done now and then: dropping what is old, which one process of all does, and measuring what only a look
 //! at the store tells, which each does for its own metrics and status.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +37,8 @@ pub(super) struct Housekeeping {
     pub(super) board: Arc<Board>,
     /// How the sources are doing.
     pub(super) sources: Arc<SourceStates>,
+    /// The folder whose file system must not fill up.
+    pub(super) data: PathBuf,
 }
 
 /// How long what is kept, as configured.
@@ -80,6 +83,12 @@ impl Housekeeping {
         }
         let mut status = collector.collect(now, &lanes, stats.as_ref().ok()).await;
         status.sources = self.sources.all().into_iter().map(Into::into).collect();
+        for queue in &status.queues {
+            let name = [queue.name.as_str()];
+            self.metrics.queue_depth.with_label_values(&name).set(number(queue.depth));
+            self.metrics.queue_capacity.with_label_values(&name).set(number(queue.capacity));
+        }
+        self.measure_disk();
         for stage in &status.stages {
             let name = [stage.name.as_str()];
             self.metrics.lag_records.with_label_values(&name).set(number(stage.lag_records));
@@ -89,6 +98,7 @@ impl Housekeeping {
             self.metrics.debts.set(number(stats.debts));
             self.metrics.spent.set(number(stats.spent));
             self.metrics.damaged_rows.set(number(stats.damaged));
+            self.metrics.dead_letters_waiting.set(number(stats.dead_letters));
             let age = stats.oldest_due.map_or(0, |due| now.seconds() - due.seconds());
             self.metrics.oldest_due_seconds.set(age.max(0));
         }
@@ -100,6 +110,16 @@ impl Housekeeping {
             warn!(what, "a measure is missing");
         }
         self.board.set(status);
+    }
+
+    fn measure_disk(&self) {
+        match rustix::fs::statvfs(&self.data) {
+            Ok(seen) => {
+                self.metrics.data_free_bytes.set(number(seen.f_bavail.saturating_mul(seen.f_frsize)));
+                self.metrics.data_size_bytes.set(number(seen.f_blocks.saturating_mul(seen.f_frsize)));
+            }
+            Err(error) => warn!(%error, "the disk of the data folder cannot be measured"),
+        }
     }
 
     async fn drop_old(&self) {

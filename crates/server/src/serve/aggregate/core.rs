@@ -53,6 +53,8 @@ pub(super) struct Core {
     gone: Sums,
     counted: Sums,
     enriched: Enriched,
+    /// Records read, until they are counted.
+    read: u64,
 }
 
 pub(super) struct Owned {
@@ -73,6 +75,7 @@ impl Core {
             gone: Sums::default(),
             counted: Sums::default(),
             enriched: Enriched::default(),
+            read: 0,
         }
     }
 
@@ -185,6 +188,7 @@ impl Core {
         effects: &mut Effects,
     ) -> anyhow::Result<()> {
         let Some(owned) = self.partitions.get_mut(&batch.partition) else { return Ok(()) };
+        self.read += batch.messages.len() as u64;
         let mut enrich =
             Enrich { tables: &self.tables, settings: &self.settings, counts: &mut self.enriched };
         for message in &batch.messages {
@@ -249,7 +253,9 @@ impl Core {
         }
         sums.publish(&self.counted, metrics);
         self.counted = sums;
-        let Enriched { matches, more_matches, rated } = std::mem::take(&mut self.enriched);
+        metrics.stage_records.with_label_values(&["aggregate"]).inc_by(std::mem::take(&mut self.read));
+        let Enriched { matches, more_matches, rated, settled } = std::mem::take(&mut self.enriched);
+        settled.into_iter().for_each(|micros| metrics.settle_seconds.observe(micros as f64 / 1e6));
         metrics.directory_matches.inc_by(matches as u64);
         metrics.directory_matches_cut.inc_by(more_matches as u64);
         metrics.records_rated.inc_by(rated);

@@ -24,6 +24,8 @@ pub(super) struct Enriched {
     pub(super) matches: usize,
     pub(super) more_matches: usize,
     pub(super) rated: u64,
+    /// From the end of a call's last leg to its first record, in microseconds.
+    pub(super) settled: Vec<i64>,
 }
 
 /// What enriches records.
@@ -46,6 +48,7 @@ impl Enrich<'_> {
         while let Some(output) = owned.machine.poll() {
             match output {
                 ringpost_session::Output::Record(envelope) => {
+                    self.counts.settled.extend(settle_delay(&envelope));
                     let tenant = &envelope.tenant;
                     if owned.held.has(tenant) || matches!(self.tables.of(tenant), Known::NotYet) {
                         effects.commit.changes.push(owned.held.push(partition, Waiting::First(*envelope))?);
@@ -154,6 +157,13 @@ impl Enrich<'_> {
         }
         envelope
     }
+}
+
+/// From the end of a call's last leg to its first record, in microseconds; none for a correction, whose legs ended long
+/// before. A switch whose clock is ahead gives 0.
+fn settle_delay(envelope: &Envelope) -> Option<i64> {
+    let last = envelope.legs.iter().filter_map(|leg| leg.ended).max().filter(|_| envelope.rev == 1)?;
+    Some((envelope.emitted.micros() - last.micros()).max(0))
 }
 
 pub(super) fn written(envelope: Envelope) -> anyhow::Result<Record> {

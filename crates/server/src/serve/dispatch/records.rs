@@ -26,6 +26,8 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
     pub(super) async fn handle_log(&mut self, state: &mut State, event: Event) -> anyhow::Result<()> {
         // The group has let us in, and there was nothing left to be given: a spare one is as ready as can be.
         let is_spare = matches!(event, Event::Idle(_)) && state.partitions.is_empty();
+        let read = if let Event::Records(batch) = &event { batch.messages.len() as u64 } else { 0 };
+        self.metrics.stage_records.with_label_values(&["dispatch"]).inc_by(read);
         match event {
             Event::Assigned(assignment) => {
                 let owned = Owned { recovering: true, ..Owned::default() };

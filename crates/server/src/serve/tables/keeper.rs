@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{Loaded, Slot, TableReader, TableView, WANTED, load};
+use crate::clock;
 use crate::metrics::Metrics;
 
 /// Tenants that are loaded at a time: one with a million contacts keeps no other waiting.
@@ -121,6 +122,7 @@ impl TableKeeper {
     /// Takes changes over. True = the view is another.
     async fn look(&mut self) -> anyhow::Result<bool> {
         let changes = self.store.changes_since(self.seq).await.context("look for changes of tables")?;
+        self.metrics.tables_checked.set(clock::now().seconds());
         let Some(last) = changes.last() else { return Ok(false) };
         let seq = last.seq;
         let changed: HashSet<TenantKey> = changes
