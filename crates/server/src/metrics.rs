@@ -16,8 +16,7 @@ const DELAY_BUCKETS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 
 
 /// A call is over three seconds after its last leg (`sessions.settle`), one with legs that never come after a quarter of
 /// an hour (`sessions.gap`).
-const SETTLE_BUCKETS: [f64; 12] =
-    [1.0, 2.0, 3.0, 3.5, 4.0, 5.0, 7.5, 10.0, 30.0, 60.0, 1_200.0, 14_400.0];
+const SETTLE_BUCKETS: [f64; 12] = [1.0, 2.0, 3.0, 3.5, 4.0, 5.0, 7.5, 10.0, 30.0, 60.0, 1_200.0, 14_400.0];
 
 /// Every metric of the process.
 #[derive(Debug, Clone)]

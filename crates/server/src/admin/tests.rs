@@ -54,3 +54,17 @@ async fn a_process_waits_for_its_own_roles_only_and_says_where_the_others_are() 
 async fn a_status_that_was_not_measured_yet_is_no_empty_one() {
     assert_eq!(ask(&state(), "/status").await, (503, "nothing was measured yet\n".to_owned()));
 }
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_metrics_say_what_the_process_takes() {
+    let (status, text) = ask(&state(), "/metrics").await;
+    assert_eq!(status, 200);
+    let value = |name: &str| -> f64 {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.expect(name).parse().unwrap()
+    };
+    assert!(value("process_resident_memory_bytes") > 1e6);
+    assert!(value("process_open_fds") > 2.0);
+    assert!(value("process_cpu_seconds_total") >= 0.0);
+}

@@ -192,6 +192,27 @@ async fn what_cannot_be_read_is_one_dead_letter_however_often_it_is_read() {
 }
 
 #[tokio::test]
+async fn what_was_read_is_counted_and_the_wait_from_a_calls_end_to_its_record_measured_once() {
+    let folder = folder();
+    let running = start(folder.path(), "aggregate").await;
+    running.append("acme", leg("acme", "a", "b")).await;
+    running.append("acme", leg("acme", "b", "a")).await;
+    assert_eq!(running.records(1).await, ["acme rev 1: 2 legs"]);
+    // A leg that comes late corrects the record; the call did not end any later by that.
+    running.append("acme", leg("acme", "c", "a")).await;
+    assert_eq!(running.records(2).await, ["acme rev 1: 2 legs", "acme rev 2: 3 legs"]);
+    running.until_read("aggregate").await;
+    let metrics = Arc::clone(&running.metrics);
+    running.stop().await;
+    assert_eq!(metrics.stage_records.with_label_values(&["aggregate"]).get(), 3);
+    let settled = &metrics.settle_seconds;
+    assert_eq!(settled.get_sample_count(), 1);
+    // The legs ended a minute ago.
+    let seconds = settled.get_sample_sum();
+    assert!((59.0..120.0).contains(&seconds), "{seconds}");
+}
+
+#[tokio::test]
 async fn a_quiet_partition_closes_its_calls_while_another_is_busy() {
     let folder = folder();
     let running = start(folder.path(), "aggregate").await;
