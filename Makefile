@@ -36,8 +36,8 @@ faults: setup kafka-setup ## the real binary on real brokers while everything go
 	$(CARGO) build --locked -p ringpost -p ringpost-faults
 	$(or $(CARGO_TARGET_DIR),target)/debug/faults --binary $(or $(CARGO_TARGET_DIR),target)/debug/ringpost --seconds $(or $(SECONDS_IN_ALL),300) --seed $(or $(SEED),1) --keep $(or $(KEEP),target/faults) $(if $(ONLY),--only $(ONLY))
 
-deploy-check: build ## deploy/: Kubernetes, image, alerts and dashboard against what they are for
-	@scripts/deploy-check
+deploy-check: build kafka-setup ## deploy/: Kubernetes, image, alerts and dashboard against what they are for
+	@scripts/kafka run scripts/deploy-check
 
 verify: setup ## formatting, lints, documentation, built files
 	$(CARGO) fmt --all --check

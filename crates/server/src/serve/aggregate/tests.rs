@@ -195,16 +195,23 @@ async fn what_cannot_be_read_is_one_dead_letter_however_often_it_is_read() {
 async fn what_was_read_is_counted_and_the_wait_from_a_calls_end_to_its_record_measured_once() {
     let folder = folder();
     let running = start(folder.path(), "aggregate").await;
-    running.append("acme", leg("acme", "a", "b")).await;
-    running.append("acme", leg("acme", "b", "a")).await;
-    assert_eq!(running.records(1).await, ["acme rev 1: 2 legs"]);
+    call(&running, "acme", "lost", 1).await;
+    assert_eq!(running.records(1).await, ["acme rev 1: 1 legs"]);
     // A leg that comes late corrects the record; the call did not end any later by that.
-    running.append("acme", leg("acme", "c", "a")).await;
-    assert_eq!(running.records(2).await, ["acme rev 1: 2 legs", "acme rev 2: 3 legs"]);
+    let begin = clock::now().micros() - 120_000_000;
+    let late = format!(
+        r#"{{"v":1,"kind":"leg","tenant":"acme","pbx":"k1","leg":"late","links":["lost"],"direction":"out",
+        "side":"internal","number":"201","created":{begin},"answered":{begin},"ended":{},
+        "bridges":[{{"with":"lost0","from":{begin},"to":{}}}]}}"#,
+        begin + 50_000_000,
+        begin + 50_000_000
+    );
+    running.append("acme", late).await;
+    assert_eq!(running.records(2).await, ["acme rev 1: 1 legs", "acme rev 2: 2 legs"]);
     running.until_read("aggregate").await;
     let metrics = Arc::clone(&running.metrics);
     running.stop().await;
-    assert_eq!(metrics.stage_records.with_label_values(&["aggregate"]).get(), 3);
+    assert_eq!(metrics.stage_records.with_label_values(&["aggregate"]).get(), 2);
     let settled = &metrics.settle_seconds;
     assert_eq!(settled.get_sample_count(), 1);
     // The legs ended a minute ago.
