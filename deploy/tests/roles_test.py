@@ -16,7 +16,7 @@ from place import binary, free_port, run, until
 
 BROKER = os.environ.get("RINGPOST_TEST_KAFKA")
 #: Where the tests may keep a store that several processes share; without it, it is a folder.
-STORE = os.environ.get("RINGPOST_TEST_STORE_URL")
+STORE = os.environ.get("RINGPOST_TEST_POSTGRES")
 KNOWS_ROLES = "--roles" in subprocess.run([binary(), "serve", "--help"], capture_output=True, text=True).stdout
 
 
