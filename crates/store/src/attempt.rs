@@ -4,16 +4,16 @@ use std::collections::HashSet;
 use std::fmt;
 
 use ringpost_model::{AttemptId, Delivery, DeliveryId, SessionId, TenantId, Text, Timestamp, TriggerId};
-use sqlx::sqlite::{Sqlite, SqliteConnection, SqliteRow};
-use sqlx::{AssertSqlSafe, QueryBuilder, Row};
-use uuid::Uuid;
+use sqlx::{AssertSqlSafe, SqlSafeStr};
 
-use crate::columns::{Columns, places, undecodable};
-use crate::day::Day;
-use crate::error::{Error, doing_on};
+use crate::columns::{places, undecodable};
+use crate::day::{Day, first_id};
+use crate::error::Error;
 use crate::exchange;
+use crate::log::Part;
 use crate::rows::{Rows, Unreadable};
 use crate::secret::Place;
+use crate::sql::{self, Builder, Dialect, Query, Row, Sql, Tx, Value};
 use crate::store::Store;
 
 /// Rows of one statement.
@@ -129,17 +129,17 @@ impl Store {
     pub async fn attempts(&self, filter: &AttemptFilter, limit: usize) -> Result<Rows<Attempt>, Error> {
         const WHAT: &str = "list attempts";
         let mut found = Rows::new();
-        for day in self.inner.days.list(WHAT)?.into_iter().rev() {
+        for part in self.log_parts(WHAT)? {
             let missing = limit - found.len();
             if missing == 0 {
                 break;
             }
-            if !filter.may_hold_on(day) {
+            if !filter.may_hold_in(part) {
                 continue;
             }
-            let Some(database) = self.inner.days.find(WHAT, day).await? else { continue };
-            let mut query = filter.query(missing);
-            let rows = query.build().fetch_all(&database.readers).await.map_err(doing_on(WHAT, day))?;
+            let Some(log) = self.log_part(WHAT, part).await? else { continue };
+            let query = filter.query(self.dialect(), missing);
+            let rows = query.build().fetch_all(log.readers()).await.map_err(part.failed(WHAT))?;
             for row in &rows {
                 found.push(read(row).map_err(|error| Unreadable::new(WHAT, name(row), error)));
             }
@@ -153,13 +153,13 @@ impl Store {
     /// The store cannot be read, or the exchange does not open.
     pub async fn attempt(&self, id: AttemptId) -> Result<Option<StoredAttempt>, Error> {
         const WHAT: &str = "read an attempt";
-        let Some(day) = Day::of_attempt(id) else { return Ok(None) };
-        let Some(database) = self.inner.days.find(WHAT, day).await? else { return Ok(None) };
-        let query = sqlx::query("SELECT * FROM attempts WHERE id = ?").bind(id.0.as_bytes().as_slice());
-        let row = query.fetch_optional(&database.readers).await.map_err(doing_on(WHAT, day))?;
+        let Some(part) = self.log_part_of(id) else { return Ok(None) };
+        let Some(log) = self.log_part(WHAT, part).await? else { return Ok(None) };
+        let query = sql::query("SELECT * FROM attempts WHERE id = $1").bind(id.0);
+        let row = query.fetch_optional(log.readers()).await.map_err(part.failed(WHAT))?;
         let Some(row) = row else { return Ok(None) };
-        let attempt = read(&row).map_err(doing_on(WHAT, day))?;
-        let sealed: &[u8] = row.try_get("sealed").map_err(doing_on(WHAT, day))?;
+        let attempt = read(&row).map_err(part.failed(WHAT))?;
+        let sealed: &[u8] = row.try_get("sealed").map_err(part.failed(WHAT))?;
         let plain = self.unseal(WHAT, &place(&attempt), id, sealed)?;
         let exchange = exchange::read(&plain).map_err(|error| Error::Damaged {
             what: WHAT,
@@ -179,13 +179,13 @@ impl Store {
         // By when they started, at the earliest.
         let begun = since.plus_micros(-LONGEST_TRY);
         let mut failed = 0;
-        for day in self.inner.days.list(WHAT)?.into_iter().rev().take_while(|day| day.end() > begun) {
-            let Some(database) = self.inner.days.find(WHAT, day).await? else { continue };
+        for part in self.log_parts(WHAT)?.into_iter().take_while(|part| part.end() > begun) {
+            let Some(log) = self.log_part(WHAT, part).await? else { continue };
             let sql =
-                "SELECT count(*) FROM attempts WHERE trigger_id = ? AND ok = 0 AND id >= ? AND ended >= ?";
-            let query = sqlx::query_scalar::<_, i64>(sql).bind(trigger.0.as_bytes().as_slice());
-            let query = query.bind(first_id(begun).to_vec()).bind(since.micros());
-            failed += query.fetch_one(&database.readers).await.map_err(doing_on(WHAT, day))? as u64;
+                "SELECT count(*) FROM attempts WHERE trigger_id = $1 AND ok = 0 AND id >= $2 AND ended >= $3";
+            let query = sql::query(sql).bind(trigger.0).bind(first_id(begun)).bind(since.micros());
+            let row = query.fetch_one(log.readers()).await.map_err(part.failed(WHAT))?;
+            failed += row.try_get::<i64>(0).map_err(part.failed(WHAT))? as u64;
         }
         Ok(failed)
     }
@@ -198,14 +198,15 @@ impl Store {
     ) -> Result<HashSet<DeliveryId>, Error> {
         const WHAT: &str = "look up which deliveries were delivered";
         let mut delivered = HashSet::new();
-        for day in self.inner.days.list(WHAT)?.into_iter().rev().take_while(|day| day.end() > since) {
-            let Some(database) = self.inner.days.find(WHAT, day).await? else { continue };
+        for part in self.log_parts(WHAT)?.into_iter().take_while(|part| part.end() > since) {
+            let Some(log) = self.log_part(WHAT, part).await? else { continue };
             for some in deliveries.chunks(500) {
                 let mut query =
-                    QueryBuilder::<Sqlite>::new("SELECT delivery FROM attempts WHERE ok = 1 AND ");
-                push_in(&mut query, "session", some.iter().map(|delivery| delivery.session.0));
-                for row in query.build().fetch_all(&database.readers).await.map_err(doing_on(WHAT, day))? {
-                    delivered.insert(DeliveryId(row.uuid("delivery").map_err(doing_on(WHAT, day))?));
+                    Builder::new(self.dialect(), "SELECT delivery FROM attempts WHERE ok = 1 AND ");
+                query.push_in("session", some.iter().map(|delivery| delivery.session.0));
+                query.push(" AND id >= ").push_bind(Day::of(since).first_id());
+                for row in query.build().fetch_all(log.readers()).await.map_err(part.failed(WHAT))? {
+                    delivered.insert(DeliveryId(row.uuid("delivery").map_err(part.failed(WHAT))?));
                 }
             }
         }
@@ -222,120 +223,166 @@ impl Store {
     ) -> Result<Vec<DeliveryId>, Error> {
         const WHAT: &str = "look up which deliveries are over";
         let mut over = Vec::new();
-        for day in self.inner.days.list(WHAT)?.into_iter().rev().take_while(|day| day.end() > since) {
-            match self.over_on(WHAT, day, deliveries).await {
+        for part in self.log_parts(WHAT)?.into_iter().take_while(|part| part.end() > since) {
+            match self.over_in(WHAT, part, deliveries, since).await {
                 // Dispatch could not go on: better that a delivery of that day is made twice.
-                Err(Error::Corrupt { .. }) => self.inner.days.set_aside(WHAT, day).await?,
+                Err(Error::Corrupt { .. }) if !self.is_shared() => self.set_part_aside(WHAT, part).await?,
                 found => over.extend(found?),
             }
         }
         Ok(over)
     }
 
-    async fn over_on(
+    async fn over_in(
         &self,
         what: &'static str,
-        day: Day,
+        part: Part,
         deliveries: &[Delivery],
+        since: Timestamp,
     ) -> Result<Vec<DeliveryId>, Error> {
         let mut over = Vec::new();
-        if let Some(database) = self.inner.days.find(what, day).await? {
-            for some in deliveries.chunks(500) {
-                let mut query =
-                    QueryBuilder::<Sqlite>::new("SELECT delivery FROM attempts WHERE last = 1 AND ");
-                // By session, which has an index; a delivery is of one session.
-                push_in(&mut query, "session", some.iter().map(|delivery| delivery.session.0));
-                query.push(" UNION SELECT delivery FROM endings WHERE ");
-                push_in(&mut query, "delivery", some.iter().map(|delivery| delivery.id.0));
-                let rows = query.build().fetch_all(&database.readers).await.map_err(doing_on(what, day))?;
-                for row in &rows {
-                    over.push(DeliveryId(row.uuid("delivery").map_err(doing_on(what, day))?));
-                }
+        let Some(log) = self.log_part(what, part).await? else { return Ok(over) };
+        let first = Day::of(since);
+        for some in deliveries.chunks(500) {
+            let mut query = Builder::new(self.dialect(), "SELECT delivery FROM attempts WHERE last = 1 AND ");
+            // By session, which has an index; a delivery is of one session.
+            query.push_in("session", some.iter().map(|delivery| delivery.session.0));
+            query.push(" AND id >= ").push_bind(first.first_id());
+            query.push(" UNION SELECT delivery FROM endings WHERE ");
+            query.push_in("delivery", some.iter().map(|delivery| delivery.id.0));
+            if self.dialect() == Dialect::Postgres {
+                query.push(" AND day >= ").push_bind(first.number());
+            }
+            for row in &query.build().fetch_all(log.readers()).await.map_err(part.failed(what))? {
+                over.push(DeliveryId(row.uuid("delivery").map_err(part.failed(what))?));
             }
         }
         Ok(over)
     }
 
-    /// Writes attempts of one day. One that is there already stays as it is.
+    /// Writes attempts; in files: of one day. One that is there already stays as it is.
     pub(crate) async fn insert_attempts(
         &self,
-        to: &mut SqliteConnection,
-        day: Day,
+        to: &mut Tx,
         attempts: &[&(Attempt, Exchange)],
+        failed: impl Fn(sqlx::Error) -> Error,
     ) -> Result<(), Error> {
-        const WHAT: &str = "write attempts";
-        for some in attempts.chunks(ROWS) {
-            let sql =
-                format!("INSERT INTO attempts VALUES {} ON CONFLICT DO NOTHING", places(some.len(), COLUMNS));
-            // Made of constants and a count only.
-            let mut query = sqlx::query(AssertSqlSafe(sql));
-            for (attempt, exchange) in some {
-                let sealed = self.seal(WHAT, &place(attempt), attempt.id, &exchange::write(exchange))?;
-                query = query
-                    .bind(attempt.id.0.as_bytes().as_slice())
-                    .bind(attempt.delivery.0.as_bytes().as_slice())
-                    .bind(attempt.owner.0.as_bytes().as_slice())
-                    .bind(attempt.trigger.0.as_bytes().as_slice())
-                    .bind(attempt.session.0.as_bytes().as_slice())
-                    .bind(attempt.rev)
-                    .bind(attempt.number)
-                    .bind(attempt.queued.micros())
-                    .bind(attempt.started.micros())
-                    .bind(attempt.ended.micros())
-                    .bind(&*attempt.class)
-                    .bind(attempt.ok)
-                    .bind(attempt.last)
-                    .bind(attempt.status)
-                    .bind(&*attempt.error)
-                    .bind(&*attempt.address)
-                    .bind(sealed);
-            }
-            query.execute(&mut *to).await.map_err(doing_on(WHAT, day))?;
+        let rows = match to.dialect() {
+            Dialect::Sqlite => ROWS,
+            Dialect::Postgres => attempts.len().max(1),
+        };
+        for some in attempts.chunks(rows) {
+            let query = match to.dialect() {
+                Dialect::Sqlite => self.insert_places(some)?,
+                Dialect::Postgres => self.insert_lists(some)?,
+            };
+            query.execute(&mut *to).await.map_err(&failed)?;
         }
         Ok(())
+    }
+
+    fn insert_places(&self, attempts: &[&(Attempt, Exchange)]) -> Result<Query, Error> {
+        let text =
+            format!("INSERT INTO attempts VALUES {} ON CONFLICT DO NOTHING", places(attempts.len(), COLUMNS));
+        // Made of constants and a count only.
+        let mut query = sql::query(Sql::Both(AssertSqlSafe(text).into_sql_str()));
+        for (attempt, exchange) in attempts {
+            query = query
+                .bind(attempt.id.0)
+                .bind(attempt.delivery.0)
+                .bind(attempt.owner.0)
+                .bind(attempt.trigger.0)
+                .bind(attempt.session.0)
+                .bind(attempt.rev)
+                .bind(attempt.number)
+                .bind(attempt.queued.micros())
+                .bind(attempt.started.micros())
+                .bind(attempt.ended.micros())
+                .bind(&*attempt.class)
+                .bind(attempt.ok)
+                .bind(attempt.last)
+                .bind(attempt.status)
+                .bind(&*attempt.error)
+                .bind(&*attempt.address)
+                .bind(self.sealed(attempt, exchange)?);
+        }
+        Ok(query)
+    }
+
+    /// One statement for any number of rows.
+    pub(crate) fn insert_lists(&self, attempts: &[&(Attempt, Exchange)]) -> Result<Query, Error> {
+        let sealed = attempts.iter().map(|(attempt, exchange)| self.sealed(attempt, exchange));
+        let sealed = sealed.collect::<Result<Vec<_>, _>>()?;
+        let rows = || attempts.iter().map(|(attempt, _)| attempt);
+        Ok(sql::query(
+            "INSERT INTO attempts SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
+                $15, $16, $17) ON CONFLICT DO NOTHING",
+        )
+        .bind(Value::ids(rows().map(|row| row.id.0)))
+        .bind(Value::ids(rows().map(|row| row.delivery.0)))
+        .bind(Value::ids(rows().map(|row| row.owner.0)))
+        .bind(Value::ids(rows().map(|row| row.trigger.0)))
+        .bind(Value::ids(rows().map(|row| row.session.0)))
+        .bind(Value::integers(rows().map(|row| row.rev)))
+        .bind(Value::integers(rows().map(|row| row.number)))
+        .bind(Value::integers(rows().map(|row| row.queued.micros())))
+        .bind(Value::integers(rows().map(|row| row.started.micros())))
+        .bind(Value::integers(rows().map(|row| row.ended.micros())))
+        .bind(Value::texts(rows().map(|row| &*row.class)))
+        .bind(Value::integers(rows().map(|row| row.ok)))
+        .bind(Value::integers(rows().map(|row| row.last)))
+        .bind(Value::Integers(rows().map(|row| row.status.map(i64::from)).collect()))
+        .bind(Value::texts(rows().map(|row| &*row.error)))
+        .bind(Value::texts(rows().map(|row| &*row.address)))
+        .bind(Value::Blobs(sealed)))
+    }
+
+    fn sealed(&self, attempt: &Attempt, exchange: &Exchange) -> Result<Vec<u8>, Error> {
+        self.seal("write attempts", &place(attempt), attempt.id, &exchange::write(exchange))
     }
 }
 
 impl AttemptFilter {
-    fn may_hold_on(&self, day: Day) -> bool {
-        let after = self.from.is_none_or(|from| day.end() > from);
-        let before = self.to.is_none_or(|to| day.start() < to);
-        let older = self.before.and_then(Day::of_attempt).is_none_or(|last| day <= last);
+    fn may_hold_in(&self, part: Part) -> bool {
+        let after = self.from.is_none_or(|from| part.end() > from);
+        let before = self.to.is_none_or(|to| part.start() < to);
+        let day = self.before.and_then(Day::of_attempt);
+        let older = day.is_none_or(|last| part.start() <= last.start());
         after && before && older
     }
 
     /// Owners are searched apart, each with its own index and limit, and then put together: a large owner costs no
     /// more than the page that is read.
-    fn query(&self, limit: usize) -> QueryBuilder<Sqlite> {
+    fn query(&self, dialect: Dialect, limit: usize) -> Builder {
         let owners: Vec<Option<TenantId>> = match self.owners.len() {
             1..=ARMS => self.owners.iter().copied().map(Some).collect(),
             _ => vec![None],
         };
-        let mut query = QueryBuilder::new("");
+        let mut query = Builder::new(dialect, "");
         for (at, owner) in owners.into_iter().enumerate() {
             query.push(if at > 0 { " UNION ALL SELECT * FROM (" } else { "SELECT * FROM (" });
             self.push_arm(&mut query, owner, limit);
-            query.push(")");
+            query.push(") AS arm");
         }
         query.push(" ORDER BY id DESC LIMIT ").push_bind(limit as i64);
         query
     }
 
-    fn push_arm(&self, query: &mut QueryBuilder<Sqlite>, owner: Option<TenantId>, limit: usize) {
+    fn push_arm(&self, query: &mut Builder, owner: Option<TenantId>, limit: usize) {
         query.push(LISTED).push(" WHERE ");
         if let Some(owner) = owner {
-            query.push("owner = ").push_bind(owner.0.as_bytes().to_vec());
+            query.push("owner = ").push_bind(owner.0);
         } else if self.owners.is_empty() {
             // A constant, for all that follows begins with AND.
-            query.push("1");
+            query.push("1 = 1");
         } else {
-            push_in(query, "owner", self.owners.iter().map(|owner| owner.0));
+            query.push_in("owner", self.owners.iter().map(|owner| owner.0));
         }
         if let Some(trigger) = self.trigger {
-            query.push(" AND trigger_id = ").push_bind(trigger.0.as_bytes().to_vec());
+            query.push(" AND trigger_id = ").push_bind(trigger.0);
         }
         if let Some(session) = self.session {
-            query.push(" AND session = ").push_bind(session.0.as_bytes().to_vec());
+            query.push(" AND session = ").push_bind(session.0);
         }
         if let Some(class) = &self.class {
             query.push(" AND class = ").push_bind(class.to_string());
@@ -345,42 +392,25 @@ impl AttemptFilter {
             query.push(" AND ok = 0");
         }
         if let Some(from) = self.from {
-            query.push(" AND id >= ").push_bind(first_id(from).to_vec());
+            query.push(" AND id >= ").push_bind(first_id(from));
             query.push(" AND started >= ").push_bind(from.micros());
         }
         if let Some(to) = self.to {
+            query.push(" AND id < ").push_bind(first_id(to.plus_micros(1_000)));
             query.push(" AND started < ").push_bind(to.micros());
         }
         if let Some(before) = self.before {
-            query.push(" AND id < ").push_bind(before.0.as_bytes().to_vec());
+            query.push(" AND id < ").push_bind(before.0);
         }
         query.push(" ORDER BY id DESC LIMIT ").push_bind(limit as i64);
     }
 }
 
-/// The least UUIDv7 of a millisecond: an index of ids is an index of time.
-fn first_id(time: Timestamp) -> [u8; 16] {
-    let millis = time.micros().div_euclid(1_000).max(0) as u64;
-    let mut bytes = [0; 16];
-    bytes[..6].copy_from_slice(&millis.to_be_bytes()[2..]);
-    bytes
-}
-
-/// `column IN (?, ?, …)`.
-pub(crate) fn push_in(query: &mut QueryBuilder<Sqlite>, column: &str, ids: impl Iterator<Item = Uuid>) {
-    query.push(column).push(" IN (");
-    let mut list = query.separated(", ");
-    for id in ids {
-        list.push_bind(id.as_bytes().to_vec());
-    }
-    query.push(")");
-}
-
-fn name(row: &SqliteRow) -> String {
+fn name(row: &Row) -> String {
     row.uuid("id").map_or_else(|_| "an attempt".to_owned(), |id| format!("attempt {id}"))
 }
 
-fn read(row: &SqliteRow) -> sqlx::Result<Attempt> {
+fn read(row: &Row) -> sqlx::Result<Attempt> {
     let status: Option<i64> = row.try_get("status")?;
     let status = status.map(u16::try_from).transpose().map_err(|error| undecodable("status", error))?;
     Ok(Attempt {
@@ -394,12 +424,12 @@ fn read(row: &SqliteRow) -> sqlx::Result<Attempt> {
         queued: row.time("queued")?,
         started: row.time("started")?,
         ended: row.time("ended")?,
-        class: row.try_get::<&str, _>("class")?.into(),
+        class: row.try_get::<&str>("class")?.into(),
         ok: row.try_get("ok")?,
         last: row.try_get("last")?,
         status,
-        error: row.try_get::<&str, _>("error")?.into(),
-        address: row.try_get::<&str, _>("address")?.into(),
+        error: row.try_get::<&str>("error")?.into(),
+        address: row.try_get::<&str>("address")?.into(),
     })
 }
 

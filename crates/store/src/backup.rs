@@ -11,7 +11,7 @@ use sqlx::{ConnectOptions, Connection, Row};
 
 use crate::error::{Error, doing};
 use crate::rows::{Rows, Unreadable};
-use crate::store::Store;
+use crate::store::{Backend, Store};
 
 const WHAT: &str = "back up the store";
 
@@ -33,13 +33,17 @@ impl Store {
     /// # Errors
     /// The folder cannot be written or has a file of that name, or `store.db` cannot be copied.
     pub async fn backup(&self, into: &Path) -> Result<Rows<BackupFile>, Error> {
+        let Backend::Files(store) = &self.inner.backend else {
+            let why = "it is in PostgreSQL: copy it with pg_dump, see docs/postgresql.md";
+            return Err(Error::Refused { kind: "backup of", key: "the store".to_owned(), why });
+        };
         fs::create_dir_all(into).map_err(|error| Error::io(WHAT, error))?;
-        let main = copy(&self.inner.folder.join("store.db"), into).await?;
+        let main = copy(&store.folder.join("store.db"), into).await?;
         let mut files = Rows::new();
         files.push(Ok(main));
         // Listed after the store was copied: a day that began meanwhile is among them.
-        for day in self.inner.days.list(WHAT)? {
-            let path = self.inner.folder.join(day.file());
+        for day in store.days.list(WHAT)? {
+            let path = store.folder.join(day.file());
             match copy(&path, into).await {
                 // Dropped meanwhile, for its age.
                 Err(_) if !path.exists() => {}
@@ -51,14 +55,15 @@ impl Store {
 }
 
 impl Store {
-    /// Reads every page of every file, also while they are written.
+    /// Reads every page of every file, also while they are written. PostgreSQL sees to its own.
     ///
     /// # Errors
     /// The first file that is damaged or cannot be read.
     pub async fn check_files(&self) -> Result<(), Error> {
-        check(&self.inner.folder.join("store.db")).await?;
-        for day in self.inner.days.list(WHAT)? {
-            let path = self.inner.folder.join(day.file());
+        let Backend::Files(store) = &self.inner.backend else { return Ok(()) };
+        check(&store.folder.join("store.db")).await?;
+        for day in store.days.list(WHAT)? {
+            let path = store.folder.join(day.file());
             match check(&path).await {
                 // Dropped meanwhile, for its age.
                 Err(_) if !path.exists() => {}

@@ -1,46 +1,44 @@
 //! Columns to values of the model, and back.
 
 use ringpost_model::{Delivery, DeliveryId, SessionId, TenantId, TenantKey, Timestamp, TriggerId};
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
+use sqlx::Row as _;
 use uuid::Uuid;
 
 use crate::error::Error;
+use crate::sql::Row;
 
 /// Reading of columns whose content we wrote: anything else is a decoding error of the row.
-pub(crate) trait Columns {
-    fn uuid(&self, at: &str) -> sqlx::Result<Uuid>;
-    fn time(&self, at: &str) -> sqlx::Result<Timestamp>;
-    fn time_if_any(&self, at: &str) -> sqlx::Result<Option<Timestamp>>;
-    fn tenant(&self, at: &str) -> sqlx::Result<TenantKey>;
-    fn parsed<T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>>(
-        &self,
-        at: &str,
-    ) -> sqlx::Result<T>;
-}
-
-impl Columns for SqliteRow {
-    fn uuid(&self, at: &str) -> sqlx::Result<Uuid> {
-        Uuid::from_slice(self.try_get::<&[u8], _>(at)?).map_err(|error| undecodable(at, error))
+impl Row {
+    pub(crate) fn uuid(&self, at: &str) -> sqlx::Result<Uuid> {
+        match self {
+            Self::Sqlite(row) => {
+                Uuid::from_slice(row.try_get::<&[u8], _>(at)?).map_err(|error| undecodable(at, error))
+            }
+            Self::Postgres(row) => row.try_get(at),
+        }
     }
 
-    fn time(&self, at: &str) -> sqlx::Result<Timestamp> {
+    pub(crate) fn uuid_if_any(&self, at: &str) -> sqlx::Result<Option<Uuid>> {
+        if self.is_null(at)? { Ok(None) } else { self.uuid(at).map(Some) }
+    }
+
+    pub(crate) fn time(&self, at: &str) -> sqlx::Result<Timestamp> {
         self.try_get(at).map(Timestamp::from_micros)
     }
 
-    fn time_if_any(&self, at: &str) -> sqlx::Result<Option<Timestamp>> {
-        Ok(self.try_get::<Option<i64>, _>(at)?.map(Timestamp::from_micros))
+    pub(crate) fn time_if_any(&self, at: &str) -> sqlx::Result<Option<Timestamp>> {
+        Ok(self.try_get::<Option<i64>>(at)?.map(Timestamp::from_micros))
     }
 
-    fn tenant(&self, at: &str) -> sqlx::Result<TenantKey> {
+    pub(crate) fn tenant(&self, at: &str) -> sqlx::Result<TenantKey> {
         self.parsed(at)
     }
 
-    fn parsed<T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>>(
+    pub(crate) fn parsed<T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>>(
         &self,
         at: &str,
     ) -> sqlx::Result<T> {
-        self.try_get::<&str, _>(at)?.parse().map_err(|error| undecodable(at, error))
+        self.try_get::<&str>(at)?.parse().map_err(|error| undecodable(at, error))
     }
 }
 
@@ -61,21 +59,24 @@ pub(crate) fn document(
     })
 }
 
-/// `(?, ?, ?), (?, ?, ?)`: so many rows of so many columns.
+/// `($1, $2), ($3, $4)`: so many rows of so many columns.
 pub(crate) fn places(rows: usize, columns: usize) -> String {
-    let row = format!("({})", vec!["?"; columns].join(", "));
-    vec![row; rows].join(", ")
+    let row = |row: usize| {
+        let places: Vec<_> = (1..=columns).map(|column| format!("${}", row * columns + column)).collect();
+        format!("({})", places.join(", "))
+    };
+    (0..rows).map(row).collect::<Vec<_>>().join(", ")
 }
 
 /// A delivery, wherever it is stored.
-pub(crate) fn read_delivery(row: &SqliteRow) -> sqlx::Result<Delivery> {
+pub(crate) fn read_delivery(row: &Row) -> sqlx::Result<Delivery> {
     Ok(Delivery {
         id: DeliveryId(row.uuid("delivery")?),
         owner: TenantId(row.uuid("owner")?),
         tenant_id: TenantId(row.uuid("tenant_id")?),
         tenant: row.tenant("tenant")?,
         trigger: TriggerId(row.uuid("trigger_id")?),
-        trigger_version: row.try_get::<i64, _>("version")? as u64,
+        trigger_version: row.try_get::<i64>("version")? as u64,
         session: SessionId(row.uuid("session")?),
         rev: row.try_get("rev")?,
         matches: row.try_get("matches")?,

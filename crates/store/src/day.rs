@@ -1,4 +1,4 @@
-//! The files of attempts, one for each day (UTC): found, made, and dropped whole.
+//! Days (UTC), by which the log lies; and their files: found, made, and dropped whole.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use ringpost_model::{AttemptId, Timestamp};
 use tokio::sync::Mutex;
+use uuid::Uuid;
 
 use crate::database::Database;
 use crate::error::Error;
@@ -45,6 +46,31 @@ impl Day {
         self.start().plus_micros(DAY_MICROS)
     }
 
+    /// The least id of an attempt of that day.
+    pub(crate) fn first_id(self) -> Uuid {
+        first_id(self.start())
+    }
+
+    pub(crate) fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+
+    /// Days since 1970-01-01.
+    pub(crate) fn number(self) -> i64 {
+        self.0
+    }
+
+    /// How the tables of that day end in PostgreSQL.
+    pub(crate) fn partition(self) -> String {
+        self.to_string().replace('-', "_")
+    }
+
+    /// Of the name of such a table.
+    pub(crate) fn of_partition(name: &str) -> Option<Self> {
+        let date = name.strip_prefix("attempts_")?.replace('_', "-");
+        Timestamp::parse(&format!("{date}T00:00:00Z")).ok().map(Self::of)
+    }
+
     fn parse(name: &str) -> Option<Self> {
         let date = name.strip_prefix("attempts-")?.strip_suffix(".db")?;
         Timestamp::parse(&format!("{date}T00:00:00Z")).ok().map(Self::of)
@@ -53,6 +79,14 @@ impl Day {
     pub(crate) fn file(self) -> String {
         format!("attempts-{self}.db")
     }
+}
+
+/// The least UUIDv7 of a millisecond: an index of ids is an index of time.
+pub(crate) fn first_id(time: Timestamp) -> Uuid {
+    let millis = time.micros().div_euclid(1_000).max(0) as u64;
+    let mut bytes = [0; 16];
+    bytes[..6].copy_from_slice(&millis.to_be_bytes()[2..]);
+    Uuid::from_bytes(bytes)
 }
 
 impl fmt::Display for Day {

@@ -7,11 +7,9 @@ use std::fmt;
 
 use ringpost_model::{PbxKey, TenantKey, Text, Timestamp};
 use sha2::{Digest, Sha256};
-use sqlx::sqlite::{Sqlite, SqliteRow};
-use sqlx::{QueryBuilder, Row};
 
-use crate::columns::Columns;
 use crate::error::{Error, doing};
+use crate::sql::{self, Builder, Dialect, Row};
 use crate::store::Store;
 
 /// Up to this size the input is kept whole.
@@ -115,10 +113,10 @@ impl Store {
         let mut write = self.begin(WHAT).await?;
         let sql = "INSERT INTO dead_letters
             (position, received, reason, dialect, tenant, pbx, length, sha256, body)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING";
         let mut added = 0;
         for letter in letters {
-            let query = sqlx::query(sql)
+            let query = sql::query(sql)
                 .bind(&*letter.position)
                 .bind(letter.received.micros())
                 .bind(&*letter.reason)
@@ -128,7 +126,7 @@ impl Store {
                 .bind(letter.length as i64)
                 .bind(letter.sha256.as_slice())
                 .bind(letter.body.as_slice());
-            added += query.execute(&mut *write).await.map_err(doing(WHAT))?.rows_affected();
+            added += query.execute(&mut write).await.map_err(doing(WHAT))?;
         }
         write.commit().await.map_err(doing(WHAT))?;
         self.inner.metrics.count("dead_letters", added as usize);
@@ -145,7 +143,7 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<StoredDeadLetter>, Error> {
         const WHAT: &str = "list dead letters";
-        let mut query = filter.query(limit);
+        let query = filter.query(self.dialect(), limit);
         let rows = query.build().fetch_all(self.readers()).await.map_err(doing(WHAT))?;
         rows.iter().map(read).collect::<sqlx::Result<_>>().map_err(doing(WHAT))
     }
@@ -156,7 +154,7 @@ impl Store {
     /// The store cannot be read.
     pub async fn dead_letter(&self, id: DeadLetterId) -> Result<Option<StoredDeadLetter>, Error> {
         const WHAT: &str = "read a dead letter";
-        let query = sqlx::query("SELECT * FROM dead_letters WHERE id = ?").bind(id.0 as i64);
+        let query = sql::query("SELECT * FROM dead_letters WHERE id = $1").bind(id.0 as i64);
         let row = query.fetch_optional(self.readers()).await.map_err(doing(WHAT))?;
         row.as_ref().map(read).transpose().map_err(doing(WHAT))
     }
@@ -170,9 +168,9 @@ impl Store {
         let mut write = self.begin(WHAT).await?;
         let mut marked = 0;
         for id in ids {
-            let query = sqlx::query("UPDATE dead_letters SET replayed = ? WHERE id = ?");
+            let query = sql::query("UPDATE dead_letters SET replayed = $1 WHERE id = $2");
             let query = query.bind(now.micros()).bind(id.0 as i64);
-            marked += query.execute(&mut *write).await.map_err(doing(WHAT))?.rows_affected();
+            marked += query.execute(&mut write).await.map_err(doing(WHAT))?;
         }
         write.commit().await.map_err(doing(WHAT))?;
         Ok(marked)
@@ -180,10 +178,11 @@ impl Store {
 }
 
 impl DeadLetterFilter {
-    fn query(&self, limit: usize) -> QueryBuilder<Sqlite> {
-        let mut query = QueryBuilder::new(
-            "SELECT id, position, received, reason, dialect, tenant, pbx, length, sha256, x'' AS body, replayed
-            FROM dead_letters WHERE 1",
+    fn query(&self, dialect: Dialect, limit: usize) -> Builder {
+        let mut query = Builder::new(
+            dialect,
+            "SELECT id, position, received, reason, dialect, tenant, pbx, length, sha256, substr(body, 1, 0) AS body, replayed
+            FROM dead_letters WHERE 1 = 1",
         );
         if let Some(tenant) = &self.tenant {
             query.push(" AND tenant = ").push_bind(tenant.to_string());
@@ -211,9 +210,9 @@ impl DeadLetterFilter {
     }
 }
 
-fn read(row: &SqliteRow) -> sqlx::Result<StoredDeadLetter> {
-    let text = |at| Ok::<Text, sqlx::Error>(row.try_get::<&str, _>(at)?.into());
-    let is_there = |at| Ok::<bool, sqlx::Error>(row.try_get::<Option<&str>, _>(at)?.is_some());
+fn read(row: &Row) -> sqlx::Result<StoredDeadLetter> {
+    let text = |at| Ok::<Text, sqlx::Error>(row.try_get::<&str>(at)?.into());
+    let is_there = |at| Ok::<bool, sqlx::Error>(row.try_get::<Option<&str>>(at)?.is_some());
     let sha256: &[u8] = row.try_get("sha256")?;
     let letter = DeadLetter {
         position: text("position")?,
@@ -222,10 +221,10 @@ fn read(row: &SqliteRow) -> sqlx::Result<StoredDeadLetter> {
         dialect: text("dialect")?,
         tenant: is_there("tenant")?.then(|| row.tenant("tenant")).transpose()?,
         pbx: is_there("pbx")?.then(|| row.parsed("pbx")).transpose()?,
-        length: row.try_get::<i64, _>("length")? as u64,
+        length: row.try_get::<i64>("length")? as u64,
         sha256: sha256.try_into().map_err(|error| crate::columns::undecodable("sha256", error))?,
         body: row.try_get("body")?,
     };
-    let id = DeadLetterId(row.try_get::<i64, _>("id")? as u64);
+    let id = DeadLetterId(row.try_get::<i64>("id")? as u64);
     Ok(StoredDeadLetter { id, replayed: row.time_if_any("replayed")?, letter })
 }

@@ -1,13 +1,14 @@
 //! Deliveries that are over without having been delivered: in the log of their day, to be shown and replayed.
 
-use ringpost_model::{Delivery, DeliveryId, SessionId, TenantId, Text, Timestamp, TriggerId};
-use sqlx::sqlite::{Sqlite, SqliteConnection, SqliteRow};
-use sqlx::{QueryBuilder, Row};
+use std::collections::BTreeMap;
 
-use crate::attempt::push_in;
-use crate::columns::{Columns, read_delivery, undecodable};
-use crate::error::{Error, doing_on};
+use ringpost_model::{Delivery, DeliveryId, SessionId, TenantId, Text, Timestamp, TriggerId};
+
+use crate::columns::{read_delivery, undecodable};
+use crate::day::Day;
+use crate::error::Error;
 use crate::rows::{Rows, Unreadable};
+use crate::sql::{self, Builder, Dialect, Row, Tx, Value};
 use crate::store::Store;
 
 /// A delivery that is over.
@@ -83,18 +84,18 @@ impl Store {
     pub async fn endings(&self, filter: &EndingFilter, limit: usize) -> Result<Rows<Ended>, Error> {
         const WHAT: &str = "list deliveries that are over";
         let mut found = Rows::new();
-        for day in self.inner.days.list(WHAT)?.into_iter().rev() {
+        for part in self.log_parts(WHAT)? {
             if found.len() >= limit {
                 break;
             }
-            let later = filter.to.is_some_and(|to| day.start() >= to);
-            let earlier = filter.from.is_some_and(|from| day.end() <= from);
+            let later = filter.to.is_some_and(|to| part.start() >= to);
+            let earlier = filter.from.is_some_and(|from| part.end() <= from);
             if later || earlier {
                 continue;
             }
-            let Some(database) = self.inner.days.find(WHAT, day).await? else { continue };
-            let mut query = filter.query(limit - found.len());
-            for row in query.build().fetch_all(&database.readers).await.map_err(doing_on(WHAT, day))? {
+            let Some(log) = self.log_part(WHAT, part).await? else { continue };
+            let query = filter.query(self.dialect(), limit - found.len());
+            for row in query.build().fetch_all(log.readers()).await.map_err(part.failed(WHAT))? {
                 found.push(read(&row).map_err(|error| Unreadable::new(WHAT, name(&row), error)));
             }
         }
@@ -103,49 +104,67 @@ impl Store {
 }
 
 impl EndingFilter {
-    fn query(&self, limit: usize) -> QueryBuilder<Sqlite> {
-        let mut query = QueryBuilder::new("SELECT * FROM endings WHERE ");
+    fn query(&self, dialect: Dialect, limit: usize) -> Builder {
+        let mut query = Builder::new(dialect, "SELECT * FROM endings WHERE ");
         if self.owners.is_empty() {
-            query.push("1");
+            query.push("1 = 1");
         } else {
-            push_in(&mut query, "owner", self.owners.iter().map(|owner| owner.0));
+            query.push_in("owner", self.owners.iter().map(|owner| owner.0));
         }
         if let Some(trigger) = self.trigger {
-            query.push(" AND trigger_id = ").push_bind(trigger.0.as_bytes().to_vec());
+            query.push(" AND trigger_id = ").push_bind(trigger.0);
         }
         if let Some(session) = self.session {
-            query.push(" AND session = ").push_bind(session.0.as_bytes().to_vec());
+            query.push(" AND session = ").push_bind(session.0);
         }
         if let Some(ending) = self.ending {
             query.push(" AND how = ").push_bind(ending.name());
         }
         if let Some(from) = self.from {
             query.push(" AND at >= ").push_bind(from.micros());
+            push_day(&mut query, " AND day >= ", from);
         }
         if let Some(to) = self.to {
             query.push(" AND at < ").push_bind(to.micros());
+            push_day(&mut query, " AND day <= ", to);
         }
         query.push(" ORDER BY at DESC, delivery LIMIT ").push_bind(limit as i64);
         query
     }
 }
 
-/// Writes endings of one day. A later ending of the same delivery (it was replayed) takes the place of the former.
-pub(crate) async fn insert(to: &mut SqliteConnection, endings: &[&Ended]) -> sqlx::Result<()> {
+/// For PostgreSQL, where the table lies by day; a file is of one.
+fn push_day(query: &mut Builder, condition: &str, time: Timestamp) {
+    if query.dialect() == Dialect::Postgres {
+        query.push(condition).push_bind(Day::of(time).number());
+    }
+}
+
+/// Writes endings, in files: of one day. A later ending of the same delivery and day (it was replayed) takes the place
+/// of the former.
+pub(crate) async fn insert(to: &mut Tx, endings: &[&Ended]) -> sqlx::Result<()> {
+    match to.dialect() {
+        Dialect::Sqlite => insert_each(to, endings).await,
+        Dialect::Postgres if endings.is_empty() => Ok(()),
+        Dialect::Postgres => insert_lists(to, endings).await,
+    }
+}
+
+async fn insert_each(to: &mut Tx, endings: &[&Ended]) -> sqlx::Result<()> {
     let sql =
         "INSERT INTO endings (delivery, trigger_id, version, owner, tenant_id, tenant, session, rev, matches,
-        how, reason, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        how, reason, at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
         ON CONFLICT DO UPDATE SET how = excluded.how, reason = excluded.reason, at = excluded.at";
     for ended in endings {
         let delivery = &ended.delivery;
-        let query = sqlx::query(sql)
-            .bind(delivery.id.0.as_bytes().as_slice())
-            .bind(delivery.trigger.0.as_bytes().as_slice())
+        let query = sql::query(sql)
+            .bind(delivery.id.0)
+            .bind(delivery.trigger.0)
             .bind(delivery.trigger_version as i64)
-            .bind(delivery.owner.0.as_bytes().as_slice())
-            .bind(delivery.tenant_id.0.as_bytes().as_slice())
+            .bind(delivery.owner.0)
+            .bind(delivery.tenant_id.0)
             .bind(delivery.tenant.as_str())
-            .bind(delivery.session.0.as_bytes().as_slice())
+            .bind(delivery.session.0)
             .bind(delivery.rev)
             .bind(delivery.matches)
             .bind(ended.ending.name())
@@ -156,26 +175,59 @@ pub(crate) async fn insert(to: &mut SqliteConnection, endings: &[&Ended]) -> sql
     Ok(())
 }
 
-fn name(row: &SqliteRow) -> String {
+async fn insert_lists(to: &mut Tx, endings: &[&Ended]) -> sqlx::Result<()> {
+    // Of two of one delivery and day the last: one statement writes a row once.
+    let each: BTreeMap<_, _> =
+        endings.iter().map(|ended| ((Day::of(ended.at), ended.delivery.id), *ended)).collect();
+    let rows = || each.values();
+    let deliveries = || each.values().map(|ended| &ended.delivery);
+    let query = sql::query(
+        "INSERT INTO endings (day, delivery, trigger_id, version, owner, tenant_id, tenant, session, rev, matches,
+            how, reason, at)
+        SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+        ON CONFLICT (day, delivery) DO UPDATE SET how = excluded.how, reason = excluded.reason, at = excluded.at",
+    )
+    .bind(Value::integers(each.keys().map(|(day, _)| day.number())))
+    .bind(Value::ids(deliveries().map(|delivery| delivery.id.0)))
+    .bind(Value::ids(deliveries().map(|delivery| delivery.trigger.0)))
+    .bind(Value::integers(deliveries().map(|delivery| delivery.trigger_version as i64)))
+    .bind(Value::ids(deliveries().map(|delivery| delivery.owner.0)))
+    .bind(Value::ids(deliveries().map(|delivery| delivery.tenant_id.0)))
+    .bind(Value::texts(deliveries().map(|delivery| delivery.tenant.as_str())))
+    .bind(Value::ids(deliveries().map(|delivery| delivery.session.0)))
+    .bind(Value::integers(deliveries().map(|delivery| delivery.rev)))
+    .bind(Value::integers(deliveries().map(|delivery| delivery.matches)))
+    .bind(Value::texts(rows().map(|ended| ended.ending.name())))
+    .bind(Value::texts(rows().map(|ended| &*ended.reason)))
+    .bind(Value::integers(rows().map(|ended| ended.at.micros())));
+    query.execute(to).await.map(drop)
+}
+
+fn name(row: &Row) -> String {
     row.uuid("delivery").map_or_else(|_| "an ending".to_owned(), |id| format!("the ending of {id}"))
 }
 
-/// These deliveries are owed again, or were delivered after all.
-pub(crate) async fn take_back(to: &mut SqliteConnection, deliveries: &[DeliveryId]) -> sqlx::Result<()> {
-    for delivery in deliveries {
-        let query = sqlx::query("DELETE FROM endings WHERE delivery = ?");
-        query.bind(delivery.0.as_bytes().as_slice()).execute(&mut *to).await?;
+/// These deliveries are owed again, or were delivered after all; each with when it had failed.
+pub(crate) async fn take_back(to: &mut Tx, deliveries: &[(DeliveryId, Timestamp)]) -> sqlx::Result<()> {
+    for (delivery, failed) in deliveries {
+        let query = match to.dialect() {
+            Dialect::Sqlite => sql::query("DELETE FROM endings WHERE delivery = $1").bind(delivery.0),
+            Dialect::Postgres => sql::query("DELETE FROM endings WHERE delivery = $1 AND day = $2")
+                .bind(delivery.0)
+                .bind(Day::of(*failed).number()),
+        };
+        query.execute(&mut *to).await?;
     }
     Ok(())
 }
 
-fn read(row: &SqliteRow) -> sqlx::Result<Ended> {
+fn read(row: &Row) -> sqlx::Result<Ended> {
     let name: &str = row.try_get("how")?;
     let ending = Ending::from_name(name);
     Ok(Ended {
         delivery: read_delivery(row)?,
         ending: ending.ok_or_else(|| undecodable("how", UnknownEnding(name.to_owned())))?,
-        reason: row.try_get::<&str, _>("reason")?.into(),
+        reason: row.try_get::<&str>("reason")?.into(),
         at: row.time("at")?,
     })
 }

@@ -3,8 +3,11 @@
 use std::io;
 use std::sync::Arc;
 
+use sqlx::postgres::PgDatabaseError;
+
 use crate::KeyId;
 use crate::day::Day;
+use crate::postgres::{self, Away};
 use crate::secret::SecretError;
 
 /// Why the store cannot be opened.
@@ -27,6 +30,28 @@ pub enum OpenError {
         /// Why, and what to do.
         #[source]
         source: Box<Error>,
+    },
+    /// The URL of the store is none of PostgreSQL.
+    #[error("open the store: store.url is not of the form postgres://user@host:5432/database")]
+    Url,
+    /// PostgreSQL cannot be reached or used.
+    #[error("open the store in PostgreSQL ({server}): {advice}")]
+    Server {
+        /// Which database, without user and password.
+        server: String,
+        /// What to do.
+        advice: &'static str,
+        /// Why.
+        #[source]
+        source: Box<sqlx::Error>,
+    },
+    /// PostgreSQL is there, but not as the store needs it.
+    #[error("open the store in PostgreSQL ({server}): {why}")]
+    Unfit {
+        /// Which database.
+        server: String,
+        /// What is wrong with it, and what to do.
+        why: &'static str,
     },
     /// Written by a later version.
     #[error("open {file}: its format is {found}, this version knows {known}; start the newer version again")]
@@ -99,6 +124,15 @@ pub enum Error {
         #[source]
         source: Arc<dyn std::error::Error + Send + Sync>,
     },
+    /// PostgreSQL cannot be reached.
+    #[error("failed to {what}: the database cannot be reached; check that it runs")]
+    Away {
+        /// What was attempted.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: Arc<dyn std::error::Error + Send + Sync>,
+    },
     /// Another process writes for too long.
     #[error("failed to {what}: not stored, the store is busy; try again")]
     Busy {
@@ -161,11 +195,26 @@ impl Error {
     /// Whether the same call can succeed later: when there is room again, the other process is done, the disk is back
     /// or writable. A damaged file or row, and a mistake, stay what they are.
     pub fn is_temporary(&self) -> bool {
-        matches!(self, Self::Full { .. } | Self::Busy { .. } | Self::Disk { .. } | Self::ReadOnly { .. })
+        matches!(
+            self,
+            Self::Full { .. }
+                | Self::Busy { .. }
+                | Self::Disk { .. }
+                | Self::ReadOnly { .. }
+                | Self::Away { .. }
+        )
     }
 
     /// From what the database says.
     pub(crate) fn database(what: &'static str, error: sqlx::Error) -> Self {
+        if Away::is(&error) {
+            return Self::Away { what, source: Arc::new(error) };
+        }
+        let of_server =
+            error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
+        if let Some(code) = of_server.map(|error| error.code().to_owned()) {
+            return postgres::running(what, &code, error);
+        }
         let code = match &error {
             sqlx::Error::Database(error) => error.code().and_then(|code| code.parse::<u32>().ok()),
             sqlx::Error::PoolTimedOut => return Self::Busy { what },

@@ -4,14 +4,12 @@ use std::fmt;
 
 use ringpost_model::{PbxKey, TenantKey, Text, Timestamp};
 use sha2::{Digest, Sha256};
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
 use crate::change::{Kind, Written, bump};
-use crate::columns::Columns;
 use crate::error::{Error, doing, doing_under};
 use crate::secret::SecretError;
+use crate::sql::{self, Row};
 use crate::store::Store;
 
 /// Random bytes of a token that we make: nobody guesses it.
@@ -85,8 +83,8 @@ impl Store {
             return Err(refused("it is shorter than 16 characters: it could be guessed"));
         }
         let mut write = self.begin(WHAT).await?;
-        let query = sqlx::query("SELECT * FROM ingest_tokens WHERE id = ?").bind(id.0.as_bytes().as_slice());
-        let row = query.fetch_optional(&mut *write).await.map_err(doing(WHAT))?;
+        let query = sql::query("SELECT * FROM ingest_tokens WHERE id = $1").bind(id.0);
+        let row = query.fetch_optional(&mut write).await.map_err(doing(WHAT))?;
         let before = row.as_ref().map(read).transpose().map_err(doing(WHAT))?;
         if let Some(before) = &before {
             if before.pbx != *pbx || before.tenant.as_ref() != tenant {
@@ -96,12 +94,13 @@ impl Store {
                 return Ok((id, Written::Same));
             }
         }
-        let sql = "INSERT INTO ingest_tokens (id, hash, pbx, tenant, name, created) VALUES (?, ?, ?, ?, ?, ?)
+        let sql =
+            "INSERT INTO ingest_tokens (id, hash, pbx, tenant, name, created) VALUES ($1, $2, $3, $4, $5, $6)
             ON CONFLICT (id) DO UPDATE SET name = excluded.name, revoked = NULL";
-        let query = sqlx::query(sql).bind(id.0.as_bytes().as_slice()).bind(hash.as_slice());
+        let query = sql::query(sql).bind(id.0).bind(hash.as_slice());
         let query =
             query.bind(pbx.as_str()).bind(tenant.map(TenantKey::as_str)).bind(name).bind(now.micros());
-        query.execute(&mut *write).await.map_err(doing_under(WHAT, "pbx or tenant of token", id))?;
+        query.execute(&mut write).await.map_err(doing_under(WHAT, "pbx or tenant of token", id))?;
         bump(&mut write, Kind::IngestToken, tenant).await.map_err(doing(WHAT))?;
         write.commit().await.map_err(doing(WHAT))?;
         Ok((id, if before.is_some() { Written::Changed } else { Written::Made }))
@@ -113,7 +112,7 @@ impl Store {
     /// The store cannot be read.
     pub async fn ingest_token(&self, token: &str) -> Result<Option<IngestToken>, Error> {
         const WHAT: &str = "look a token of the intake up";
-        let query = sqlx::query("SELECT * FROM ingest_tokens WHERE hash = ? AND revoked IS NULL");
+        let query = sql::query("SELECT * FROM ingest_tokens WHERE hash = $1 AND revoked IS NULL");
         let row = query.bind(hash(token).as_slice()).fetch_optional(self.readers()).await;
         row.map_err(doing(WHAT))?.as_ref().map(read).transpose().map_err(doing(WHAT))
     }
@@ -124,7 +123,7 @@ impl Store {
     /// The store cannot be read.
     pub async fn ingest_tokens(&self) -> Result<Vec<IngestToken>, Error> {
         const WHAT: &str = "read the tokens of the intake";
-        let query = sqlx::query("SELECT * FROM ingest_tokens ORDER BY pbx, created, id");
+        let query = sql::query("SELECT * FROM ingest_tokens ORDER BY pbx, created, id");
         let rows = query.fetch_all(self.readers()).await.map_err(doing(WHAT))?;
         rows.iter().map(read).collect::<sqlx::Result<_>>().map_err(doing(WHAT))
     }
@@ -136,12 +135,12 @@ impl Store {
     pub async fn revoke_ingest_token(&self, id: TokenId, now: Timestamp) -> Result<bool, Error> {
         const WHAT: &str = "revoke a token of the intake";
         let mut write = self.begin(WHAT).await?;
-        let query = sqlx::query("UPDATE ingest_tokens SET revoked = ? WHERE id = ? AND revoked IS NULL");
-        let query = query.bind(now.micros()).bind(id.0.as_bytes().as_slice());
-        let done = query.execute(&mut *write).await.map_err(doing(WHAT))?;
+        let query = sql::query("UPDATE ingest_tokens SET revoked = $1 WHERE id = $2 AND revoked IS NULL");
+        let query = query.bind(now.micros()).bind(id.0);
+        let done = query.execute(&mut write).await.map_err(doing(WHAT))?;
         bump(&mut write, Kind::IngestToken, None).await.map_err(doing(WHAT))?;
         write.commit().await.map_err(doing(WHAT))?;
-        Ok(done.rows_affected() > 0)
+        Ok(done > 0)
     }
 }
 
@@ -154,13 +153,13 @@ fn id_of(hash: &[u8; 32]) -> TokenId {
     TokenId(Uuid::from_bytes(half))
 }
 
-fn read(row: &SqliteRow) -> sqlx::Result<IngestToken> {
+fn read(row: &Row) -> sqlx::Result<IngestToken> {
     let tenant: Option<&str> = row.try_get("tenant")?;
     Ok(IngestToken {
         id: TokenId(row.uuid("id")?),
         pbx: row.parsed("pbx")?,
         tenant: tenant.map(|_| row.tenant("tenant")).transpose()?,
-        name: row.try_get::<&str, _>("name")?.into(),
+        name: row.try_get::<&str>("name")?.into(),
         created: row.time("created")?,
         revoked: row.time_if_any("revoked")?,
     })

@@ -6,12 +6,11 @@ mod rate;
 mod word;
 
 use ringpost_model::{Breaker, LaneId, TenantId, Text, Timestamp};
-use sqlx::Row;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
-use crate::columns::{Columns, undecodable};
+use crate::columns::undecodable;
 use crate::error::{Error, doing};
 use crate::rows::{Rows, Unreadable};
+use crate::sql::{self, Row, Tx};
 use crate::store::Store;
 
 pub use owed::{ASKED_FOR_PAUSE, LaneDue, WaitingTrigger};
@@ -42,10 +41,10 @@ pub struct LaneRow {
     pub waiting: u64,
 }
 
-const COLUMNS: &str = "SELECT lane, owner, shown, breaker, probe_until, paused_until, pause_reason,
-    (SELECT coalesce(sum(count), 0) FROM owed WHERE owed.lane = lanes.lane) AS owed,
-    (SELECT coalesce(sum(count), 0) FROM owed JOIN triggers t ON t.id = owed.trigger_id
-        WHERE owed.lane = lanes.lane AND t.held = 0) AS waiting FROM lanes";
+const LANES: &str = "SELECT lane, owner, shown, breaker, probe_until, paused_until, pause_reason,
+    (SELECT CAST(coalesce(sum(count), 0) AS BIGINT) FROM owed WHERE owed.lane = lanes.lane) AS owed,
+    (SELECT CAST(coalesce(sum(count), 0) AS BIGINT) FROM owed JOIN triggers t ON t.id = owed.trigger_id
+        WHERE owed.lane = lanes.lane AND t.held = 0) AS waiting FROM lanes ORDER BY lane";
 
 impl Store {
     /// Every lane that is not plain. They are few.
@@ -54,14 +53,12 @@ impl Store {
     /// The store cannot be read.
     pub async fn lanes(&self) -> Result<Rows<LaneRow>, Error> {
         const WHAT: &str = "list the lanes";
-        let sql = format!("{COLUMNS} ORDER BY lane");
-        // Made of constants only.
-        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(self.readers()).await;
-        let name = |row: &SqliteRow| match row.uuid("lane") {
+        let rows = sql::query(LANES).fetch_all(self.readers()).await;
+        let name = |row: &Row| match row.uuid("lane") {
             Ok(lane) => format!("lane {lane}"),
             Err(_) => "lane".to_owned(),
         };
-        let read = |row: &SqliteRow| read(row).map_err(|error| Unreadable::new(WHAT, name(row), error));
+        let read = |row: &Row| read(row).map_err(|error| Unreadable::new(WHAT, name(row), error));
         Ok(rows.map_err(doing(WHAT))?.iter().map(read).collect())
     }
 
@@ -101,35 +98,34 @@ impl Store {
     }
 }
 
-async fn resume(to: &mut SqliteConnection, lane: LaneId, now: Timestamp) -> sqlx::Result<()> {
-    let id = lane.0.as_bytes().as_slice();
-    let sql = "UPDATE lanes SET paused_until = 0, pause_reason = '', changed = ?2,
-        probe_at = CASE open WHEN 1 THEN ?2 ELSE probe_at END WHERE lane = ?1";
-    sqlx::query(sql).bind(id).bind(now.micros()).execute(&mut *to).await?;
+async fn resume(to: &mut Tx, lane: LaneId, now: Timestamp) -> sqlx::Result<()> {
+    let id = lane.0;
+    let sql = "UPDATE lanes SET paused_until = 0, pause_reason = '', changed = $2,
+        probe_at = CASE open WHEN 1 THEN $2 ELSE probe_at END WHERE lane = $1";
+    sql::query(sql).bind(id).bind(now.micros()).execute(&mut *to).await?;
     // One that cannot be read is probed too, by its columns.
     if let Some(Ok(Breaker::Open { since, wait, reason, .. })) = word::breaker(to, lane).await? {
         let breaker = Breaker::Open { since, probe_at: now, wait, reason };
-        let query = sqlx::query("UPDATE lanes SET breaker = ? WHERE lane = ?");
+        let query = sql::query("UPDATE lanes SET breaker = $1 WHERE lane = $2");
         query.bind(word::json(&breaker)).bind(id).execute(&mut *to).await?;
     }
     word::drop_if_plain(to, lane, now).await
 }
 
-fn read(row: &SqliteRow) -> sqlx::Result<LaneRow> {
+fn read(row: &Row) -> sqlx::Result<LaneRow> {
     let breaker: Option<&str> = row.try_get("breaker")?;
     let breaker = breaker.map_or(Ok(Breaker::Healthy), serde_json::from_str);
-    let owner: Option<&[u8]> = row.try_get("owner")?;
-    let owner = owner.map(|_| row.uuid("owner")).transpose()?;
+    let owner = row.uuid_if_any("owner")?;
     let unless_never = |at| Ok::<_, sqlx::Error>(Some(row.time(at)?).filter(|time| time.micros() != 0));
     Ok(LaneRow {
         lane: LaneId(row.uuid("lane")?),
         owner: owner.map(TenantId),
-        shown: row.try_get::<&str, _>("shown")?.into(),
+        shown: row.try_get::<&str>("shown")?.into(),
         breaker: breaker.map_err(|error| undecodable("breaker", error))?,
         probe_until: unless_never("probe_until")?,
         paused_until: unless_never("paused_until")?,
-        pause_reason: row.try_get::<&str, _>("pause_reason")?.into(),
-        owed: row.try_get::<i64, _>("owed")? as u64,
-        waiting: row.try_get::<i64, _>("waiting")? as u64,
+        pause_reason: row.try_get::<&str>("pause_reason")?.into(),
+        owed: row.try_get::<i64>("owed")? as u64,
+        waiting: row.try_get::<i64>("waiting")? as u64,
     })
 }

@@ -1,7 +1,7 @@
 //! Durable state: tenants, pbxs, triggers, tables, sessions, debts, attempts, dead letters.
 //!
-//! One [`Store`], cheap to clone, over files in a folder: `store.db`, and one file a day for attempts. It reads no
-//! clock: times are arguments. What it does not do: decide. When a debt is due, which lane it is of, what an
+//! One [`Store`], cheap to clone, over files in a folder (`store.db`, and one file a day for attempts) or over a
+//! database of PostgreSQL, which several machines may share. It reads no clock: times are arguments. What it does not do: decide. When a debt is due, which lane it is of, what an
 //! outcome means is said by its callers.
 
 mod attempt;
@@ -18,15 +18,18 @@ mod exchange;
 mod face;
 mod ingest_token;
 mod lane;
+mod log;
 mod metrics;
 mod notice;
 mod pbx;
+mod postgres;
 mod retention;
 mod rows;
 mod secret;
 mod session;
 mod settle;
 mod spent;
+mod sql;
 mod store;
 mod table;
 mod tenant;
@@ -45,6 +48,7 @@ pub use face::{LaneLedger, Ledger};
 pub use ingest_token::{IngestToken, TokenId, new_token};
 pub use lane::{ASKED_FOR_PAUSE, LaneDue, LaneRow, LaneWord, WaitingTrigger};
 pub use metrics::{Metrics, Stats};
+pub use postgres::{Config as PostgresConfig, shown_url};
 pub use retention::{Dropped, Keep};
 pub use rows::{Rows, Unreadable};
 pub use secret::{Key, KeyError, KeyId, Keyring, SecretError};

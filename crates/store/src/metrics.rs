@@ -4,6 +4,7 @@ use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
 use ringpost_model::Timestamp;
 
 use crate::error::{Error, doing};
+use crate::sql::{self, Row};
 use crate::store::Store;
 
 /// Counters of one store; register them under the prefix of the caller.
@@ -63,21 +64,23 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn stats(&self) -> Result<Stats, Error> {
-        let sql = "SELECT (SELECT coalesce(sum(count), 0) FROM owed), (SELECT min(due) FROM debts),
-            (SELECT coalesce(sum(count), 0) FROM owed o JOIN triggers t ON t.id = o.trigger_id WHERE t.held = 1),
+        let sql = "SELECT (SELECT CAST(coalesce(sum(count), 0) AS BIGINT) FROM owed), (SELECT min(due) FROM debts),
+            (SELECT CAST(coalesce(sum(count), 0) AS BIGINT) FROM owed o JOIN triggers t ON t.id = o.trigger_id WHERE t.held = 1),
             (SELECT count(*) FROM dead_letters WHERE replayed IS NULL), (SELECT count(*) FROM spent),
             (SELECT count(*) FROM damaged)";
-        let query = sqlx::query_as::<_, (i64, Option<i64>, i64, i64, i64, i64)>(sql);
-        let row = query.fetch_one(self.readers()).await;
-        let (debts, oldest_due, held, dead_letters, spent, damaged) =
-            row.map_err(doing("count what is owed"))?;
-        Ok(Stats {
-            debts: debts as u64,
-            oldest_due: oldest_due.map(Timestamp::from_micros),
-            held: held as u64,
-            dead_letters: dead_letters as u64,
-            spent: spent as u64,
-            damaged: damaged as u64,
-        })
+        let row = sql::query(sql).fetch_one(self.readers()).await.map_err(doing("count what is owed"))?;
+        stats(&row).map_err(doing("count what is owed"))
     }
+}
+
+fn stats(row: &Row) -> sqlx::Result<Stats> {
+    let count = |at: usize| Ok::<_, sqlx::Error>(row.try_get::<i64>(at)? as u64);
+    Ok(Stats {
+        debts: count(0)?,
+        oldest_due: row.try_get::<Option<i64>>(1)?.map(Timestamp::from_micros),
+        held: count(2)?,
+        dead_letters: count(3)?,
+        spent: count(4)?,
+        damaged: count(5)?,
+    })
 }

@@ -1,13 +1,12 @@
 //! Platforms that calls come from.
 
 use ringpost_model::{Pbx, PbxKey, TenantKey, Timestamp};
-use sqlx::Row;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use crate::change::{Kind, Written, bump};
-use crate::columns::{Columns, document, undecodable};
+use crate::columns::{document, undecodable};
 use crate::error::{Error, doing, doing_under};
 use crate::rows::{Rows, Unreadable};
+use crate::sql::{self, Row, Tx};
 use crate::store::Store;
 
 impl Store {
@@ -24,12 +23,12 @@ impl Store {
             return Ok(Written::Same);
         }
         let document = document(WHAT, ("pbx", &pbx.key), pbx)?;
-        let sql = "INSERT INTO pbxs (key, tenant, document, changed) VALUES (?, ?, ?, ?)
+        let sql = "INSERT INTO pbxs (key, tenant, document, changed) VALUES ($1, $2, $3, $4)
             ON CONFLICT (key) DO UPDATE SET tenant = excluded.tenant, document = excluded.document,
             changed = excluded.changed";
         let tenant = pbx.tenant.as_ref();
-        let query = sqlx::query(sql).bind(pbx.key.as_str()).bind(tenant.map(TenantKey::as_str));
-        let done = query.bind(document).bind(now.micros()).execute(&mut *write).await;
+        let query = sql::query(sql).bind(pbx.key.as_str()).bind(tenant.map(TenantKey::as_str));
+        let done = query.bind(document).bind(now.micros()).execute(&mut write).await;
         done.map_err(doing_under(WHAT, "tenant", tenant.map_or("", TenantKey::as_str)))?;
         bump(&mut write, Kind::Pbx, tenant).await.map_err(doing(WHAT))?;
         write.commit().await.map_err(doing(WHAT))?;
@@ -44,9 +43,9 @@ impl Store {
         const WHAT: &str = "remove a pbx";
         let mut write = self.begin(WHAT).await?;
         let Some(before) = find(&mut write, key).await.map_err(doing(WHAT))? else { return Ok(false) };
-        for sql in ["DELETE FROM ingest_tokens WHERE pbx = ?", "DELETE FROM pbxs WHERE key = ?"] {
-            let query = sqlx::query(sql).bind(key.as_str());
-            query.execute(&mut *write).await.map_err(doing(WHAT))?;
+        for sql in ["DELETE FROM ingest_tokens WHERE pbx = $1", "DELETE FROM pbxs WHERE key = $1"] {
+            let query = sql::query(sql).bind(key.as_str());
+            query.execute(&mut write).await.map_err(doing(WHAT))?;
         }
         for kind in [Kind::IngestToken, Kind::Pbx] {
             bump(&mut write, kind, before.tenant.as_ref()).await.map_err(doing(WHAT))?;
@@ -61,7 +60,7 @@ impl Store {
     /// The store cannot be read.
     pub async fn pbx(&self, key: &PbxKey) -> Result<Option<Pbx>, Error> {
         const WHAT: &str = "read a pbx";
-        let query = sqlx::query("SELECT document FROM pbxs WHERE key = ?").bind(key.as_str());
+        let query = sql::query("SELECT document FROM pbxs WHERE key = $1").bind(key.as_str());
         let row = query.fetch_optional(self.readers()).await.map_err(doing(WHAT))?;
         row.as_ref().map(read).transpose().map_err(doing(WHAT))
     }
@@ -72,9 +71,9 @@ impl Store {
     /// The store cannot be read.
     pub async fn pbxs(&self) -> Result<Rows<Pbx>, Error> {
         const WHAT: &str = "read the pbxs";
-        let query = sqlx::query("SELECT document, key FROM pbxs ORDER BY key");
+        let query = sql::query("SELECT document, key FROM pbxs ORDER BY key");
         let rows = query.fetch_all(self.readers()).await.map_err(doing(WHAT))?;
-        let name = |row: &SqliteRow| format!("pbx {}", row.try_get::<&str, _>("key").unwrap_or_default());
+        let name = |row: &Row| format!("pbx {}", row.try_get::<&str>("key").unwrap_or_default());
         let read = |row| read(row).map_err(|error| Unreadable::new(WHAT, name(row), error));
         Ok(rows.iter().map(read).collect())
     }
@@ -87,14 +86,14 @@ struct Before {
     pbx: Option<Pbx>,
 }
 
-async fn find(from: &mut SqliteConnection, key: &PbxKey) -> sqlx::Result<Option<Before>> {
-    let query = sqlx::query("SELECT document, tenant FROM pbxs WHERE key = ?").bind(key.as_str());
+async fn find(from: &mut Tx, key: &PbxKey) -> sqlx::Result<Option<Before>> {
+    let query = sql::query("SELECT document, tenant FROM pbxs WHERE key = $1").bind(key.as_str());
     let Some(row) = query.fetch_optional(from).await? else { return Ok(None) };
     let tenant: Option<&str> = row.try_get("tenant")?;
     let tenant = tenant.map(|_| row.tenant("tenant")).transpose()?;
     Ok(Some(Before { tenant, pbx: read(&row).ok() }))
 }
 
-fn read(row: &SqliteRow) -> sqlx::Result<Pbx> {
+fn read(row: &Row) -> sqlx::Result<Pbx> {
     serde_json::from_str(row.try_get(0)?).map_err(|error| undecodable("document", error))
 }

@@ -3,40 +3,55 @@
 use std::time::Duration;
 
 use ringpost_model::Timestamp;
-use sqlx::Row;
 
+use crate::day::Day;
 use crate::error::{Error, doing};
-use crate::store::Store;
+use crate::sql::{self, Dialect};
+use crate::store::{Backend, Store};
 
 /// Rows of one transaction: few enough that dispatch does not notice.
 const STEP: i64 = 1_000;
 
-const SPENT: &str = "DELETE FROM spent WHERE seq IN (SELECT seq FROM spent WHERE failed < ? LIMIT ?)";
+const SPENT: &str = "DELETE FROM spent WHERE seq IN (SELECT seq FROM spent WHERE failed < $1 LIMIT $2)";
 /// Not what is owed for one: it is rendered from it.
-const NOTICES: &str = "DELETE FROM notices WHERE rowid IN (SELECT rowid FROM notices n WHERE at < ?
-    AND NOT EXISTS (SELECT 1 FROM debts d WHERE d.session = n.id) LIMIT ?)";
+const NOTICES: &str = "DELETE FROM notices WHERE rowid IN (SELECT rowid FROM notices n WHERE at < $1
+    AND NOT EXISTS (SELECT 1 FROM debts d WHERE d.session = n.id) LIMIT $2)";
 const PLAIN_LANES: &str = "DELETE FROM lanes WHERE lane IN
-    (SELECT lane FROM lanes WHERE breaker IS NULL AND paused_until < ? LIMIT ?)";
+    (SELECT lane FROM lanes WHERE breaker IS NULL AND paused_until < $1 LIMIT $2)";
 /// Nothing goes that way any more.
 const FORGOTTEN_LANES: &str =
-    "DELETE FROM lanes WHERE lane IN (SELECT lane FROM lanes WHERE max(changed, paused_until) < ?
-    AND NOT EXISTS (SELECT 1 FROM owed WHERE owed.lane = lanes.lane) LIMIT ?)";
+    "DELETE FROM lanes WHERE lane IN (SELECT lane FROM lanes WHERE changed < $1 AND paused_until < $1
+    AND NOT EXISTS (SELECT 1 FROM owed WHERE owed.lane = lanes.lane) LIMIT $2)";
 const SHARES: &str = "DELETE FROM lane_shares WHERE (lane, owner) IN
-    (SELECT lane, owner FROM lane_shares WHERE until < ? LIMIT ?)";
+    (SELECT lane, owner FROM lane_shares WHERE until < $1 LIMIT $2)";
 /// Nobody goes on with these imports.
 const LEFT_IMPORTS: &str = "UPDATE editions SET state = 2 WHERE edition IN
-    (SELECT edition FROM editions WHERE state = 0 AND started < ? LIMIT ?)";
+    (SELECT edition FROM editions WHERE state = 0 AND started < $1 LIMIT $2)";
 /// Contacts of former imports, and of those that were given up.
 const FORMER_CONTACTS: &str = "DELETE FROM contacts WHERE (directory, edition, id) IN
     (SELECT c.directory, c.edition, c.id FROM editions e
     JOIN contacts c ON c.directory = e.directory AND c.edition = e.edition
-    WHERE e.state = 2 AND e.started < ? LIMIT ?)";
+    WHERE e.state = 2 AND e.started < $1 LIMIT $2)";
 const FORMER_EDITIONS: &str = "DELETE FROM editions WHERE edition IN (SELECT edition FROM editions e
-    WHERE state = 2 AND started < ? AND NOT EXISTS
-        (SELECT 1 FROM contacts c WHERE c.directory = e.directory AND c.edition = e.edition) LIMIT ?)";
+    WHERE state = 2 AND started < $1 AND NOT EXISTS
+        (SELECT 1 FROM contacts c WHERE c.directory = e.directory AND c.edition = e.edition) LIMIT $2)";
 /// Who has tables loaded has read them long ago.
 const CONTACT_EDITS: &str = "DELETE FROM contact_edits WHERE seq IN
-    (SELECT seq FROM contact_edits WHERE at < ? LIMIT ?)";
+    (SELECT seq FROM contact_edits WHERE at < $1 LIMIT $2)";
+
+/// PostgreSQL: days are made so many ahead. Nobody has to wait at midnight, and a day on which nothing could be made
+/// does not show.
+const AHEAD: i64 = 4;
+const DAY_MICROS: i64 = 86_400_000_000;
+/// PostgreSQL: what is still owed stays.
+const SESSIONS: &str =
+    "DELETE FROM sessions WHERE session IN (SELECT s.session FROM sessions s WHERE s.emitted < $1
+    AND NOT EXISTS (SELECT 1 FROM debts d WHERE d.session = s.session) LIMIT $2)";
+/// Before them, their former revisions.
+const REVISIONS: &str =
+    "DELETE FROM revisions WHERE (session, rev) IN (SELECT r.session, r.rev FROM sessions s
+    JOIN revisions r ON r.session = s.session WHERE s.emitted < $1
+    AND NOT EXISTS (SELECT 1 FROM debts d WHERE d.session = s.session) LIMIT $2)";
 
 /// How long what is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,13 +97,16 @@ impl Store {
         const WHAT: &str = "drop what is old";
         let mut dropped = Dropped::default();
         let oldest = before(now, keep.attempts);
-        for day in self.inner.days.list(WHAT)?.into_iter().take_while(|day| day.end() <= oldest) {
-            self.inner.days.drop(WHAT, day).await?;
-            dropped.days += 1;
-        }
-        dropped.sessions = self.drop_sessions(before(now, keep.sessions)).await?;
+        dropped.days = self.drop_days(WHAT, oldest, now).await?;
+        dropped.sessions = match self.dialect() {
+            Dialect::Sqlite => self.drop_sessions(before(now, keep.sessions)).await?,
+            Dialect::Postgres => {
+                self.drop_rows(REVISIONS, before(now, keep.sessions)).await?;
+                self.drop_rows(SESSIONS, before(now, keep.sessions)).await?
+            }
+        };
         let letters = "DELETE FROM dead_letters WHERE id IN
-            (SELECT id FROM dead_letters WHERE received < ? ORDER BY received LIMIT ?)";
+            (SELECT id FROM dead_letters WHERE received < $1 ORDER BY received LIMIT $2)";
         dropped.dead_letters = self.drop_rows(letters, before(now, keep.dead_letters)).await?;
         dropped.trigger_versions = self.drop_versions(oldest).await?;
         self.drop_rows(SPENT, before(now, keep.spent)).await?;
@@ -104,16 +122,40 @@ impl Store {
         Ok(dropped)
     }
 
+    /// In PostgreSQL those of the next days are made as well.
+    async fn drop_days(&self, what: &'static str, oldest: Timestamp, now: Timestamp) -> Result<u64, Error> {
+        let mut dropped = 0;
+        match &self.inner.backend {
+            Backend::Files(files) => {
+                for day in files.days.list(what)?.into_iter().take_while(|day| day.end() <= oldest) {
+                    files.days.drop(what, day).await?;
+                    dropped += 1;
+                }
+            }
+            Backend::Postgres(server) => {
+                let (pool, failed) = (server.pool(), doing(what));
+                let ahead = (0..AHEAD).map(|days| Day::of(now.plus_micros(days * DAY_MICROS)));
+                server.days.make(pool, ahead).await.map_err(failed)?;
+                let days = server.days.list(pool).await.map_err(failed)?;
+                for day in days.into_iter().take_while(|day| day.end() <= oldest) {
+                    server.days.drop(pool, day).await.map_err(failed)?;
+                    dropped += 1;
+                }
+            }
+        }
+        Ok(dropped)
+    }
+
     /// A version that nothing owed refers to is still needed as long as a delivery of its time can be replayed.
     async fn drop_versions(&self, than: Timestamp) -> Result<u64, Error> {
         let versions = "DELETE FROM trigger_versions WHERE rowid IN (SELECT v.rowid FROM trigger_versions v
-            WHERE v.replaced < ? AND NOT EXISTS (SELECT 1 FROM debts d
+            WHERE v.replaced < $1 AND NOT EXISTS (SELECT 1 FROM debts d
                 WHERE d.trigger_id = v.trigger_id AND d.version = v.version)
             AND NOT EXISTS (SELECT 1 FROM spent s WHERE s.trigger_id = v.trigger_id AND s.version = v.version)
-            LIMIT ?)";
+            LIMIT $2)";
         let dropped = self.drop_rows(versions, than).await?;
-        let triggers = "DELETE FROM triggers WHERE id IN (SELECT id FROM triggers t WHERE removed < ?
-            AND NOT EXISTS (SELECT 1 FROM trigger_versions v WHERE v.trigger_id = t.id) LIMIT ?)";
+        let triggers = "DELETE FROM triggers WHERE id IN (SELECT id FROM triggers t WHERE removed < $1
+            AND NOT EXISTS (SELECT 1 FROM trigger_versions v WHERE v.trigger_id = t.id) LIMIT $2)";
         self.drop_rows(triggers, than).await?;
         Ok(dropped)
     }
@@ -122,26 +164,28 @@ impl Store {
     /// beginning. What is still owed stays.
     async fn drop_sessions(&self, than: Timestamp) -> Result<u64, Error> {
         const WHAT: &str = "drop old sessions";
-        let sql = "SELECT s.rowid, s.session, s.emitted < ?1, EXISTS (SELECT 1 FROM debts d WHERE d.session = s.session)
-            FROM sessions s WHERE s.rowid > ?2 ORDER BY s.rowid LIMIT ?3";
+        let sql = "SELECT s.rowid, s.session, s.emitted < $1, EXISTS (SELECT 1 FROM debts d WHERE d.session = s.session)
+            FROM sessions s WHERE s.rowid > $2 ORDER BY s.rowid LIMIT $3";
         let (mut after, mut dropped) = (i64::MIN, 0);
         loop {
             let mut write = self.begin(WHAT).await?;
-            let query = sqlx::query(sql).bind(than.micros()).bind(after).bind(STEP);
-            let rows = query.fetch_all(&mut *write).await.map_err(doing(WHAT))?;
+            let query = sql::query(sql).bind(than.micros()).bind(after).bind(STEP);
+            let rows = query.fetch_all(&mut write).await.map_err(doing(WHAT))?;
             let mut any_old = false;
             for row in &rows {
-                let (session, is_old, is_owed): (&[u8], bool, bool) = (row.get(1), row.get(2), row.get(3));
-                after = row.get(0);
+                let read = || Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?));
+                let (place, session, is_old, is_owed): (i64, &[u8], bool, bool) =
+                    read().map_err(doing(WHAT))?;
+                after = place;
                 any_old |= is_old;
                 if !is_old || is_owed {
                     continue;
                 }
                 for sql in
-                    ["DELETE FROM revisions WHERE session = ?", "DELETE FROM sessions WHERE session = ?"]
+                    ["DELETE FROM revisions WHERE session = $1", "DELETE FROM sessions WHERE session = $1"]
                 {
-                    let query = sqlx::query(sql).bind(session);
-                    query.execute(&mut *write).await.map_err(doing(WHAT))?;
+                    let query = sql::query(sql).bind(session);
+                    query.execute(&mut write).await.map_err(doing(WHAT))?;
                 }
                 dropped += 1;
             }
@@ -158,11 +202,11 @@ impl Store {
         let mut dropped = 0;
         loop {
             let mut write = self.begin(WHAT).await?;
-            let query = sqlx::query(sql).bind(than.micros()).bind(STEP);
-            let done = query.execute(&mut *write).await.map_err(doing(WHAT))?;
+            let query = sql::query(sql).bind(than.micros()).bind(STEP);
+            let done = query.execute(&mut write).await.map_err(doing(WHAT))?;
             write.commit().await.map_err(doing(WHAT))?;
-            dropped += done.rows_affected();
-            if done.rows_affected() < STEP as u64 {
+            dropped += done;
+            if done < STEP as u64 {
                 return Ok(dropped);
             }
         }

@@ -2,12 +2,14 @@
 
 mod search;
 
-use ringpost_model::{CallDirection, Envelope, PbxKey, SessionId, TenantKey, Text, Timestamp};
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
-use sqlx::{AssertSqlSafe, Row};
+use std::collections::BTreeMap;
 
-use crate::columns::{Columns, places};
+use ringpost_model::{CallDirection, Envelope, PbxKey, SessionId, TenantKey, Text, Timestamp};
+use sqlx::{AssertSqlSafe, SqlSafeStr};
+
+use crate::columns::places;
 use crate::error::{Error, doing};
+use crate::sql::{self, Dialect, Query, Row, Sql, Tx, Value};
 use crate::store::Store;
 
 pub use search::SessionFilter;
@@ -167,7 +169,7 @@ impl Store {
     /// The store cannot be read.
     pub async fn sessions(&self, filter: &SessionFilter, limit: usize) -> Result<Vec<Session>, Error> {
         const WHAT: &str = "list sessions";
-        let mut query = filter.query(limit);
+        let query = filter.query(self.dialect(), limit);
         let rows = query.build().fetch_all(self.readers()).await.map_err(doing(WHAT))?;
         rows.iter().map(read).collect::<sqlx::Result<_>>().map_err(doing(WHAT))
     }
@@ -178,7 +180,7 @@ impl Store {
     /// The store cannot be read.
     pub async fn session(&self, id: SessionId) -> Result<Option<StoredSession>, Error> {
         const WHAT: &str = "read a session";
-        let query = sqlx::query("SELECT * FROM sessions WHERE session = ?").bind(id.0.as_bytes().as_slice());
+        let query = sql::query("SELECT * FROM sessions WHERE session = $1").bind(id.0);
         let row = query.fetch_optional(self.readers()).await.map_err(doing(WHAT))?;
         let Some(row) = row else { return Ok(None) };
         let session = read(&row).map_err(doing(WHAT))?;
@@ -191,24 +193,33 @@ impl Store {
     /// The store cannot be read.
     pub async fn envelope(&self, id: SessionId, rev: u32) -> Result<Option<Vec<u8>>, Error> {
         const WHAT: &str = "read an envelope";
-        let sql = "SELECT envelope FROM sessions WHERE session = ?1 AND rev = ?2
-            UNION ALL SELECT envelope FROM revisions WHERE session = ?1 AND rev = ?2";
-        let query = sqlx::query_scalar(sql).bind(id.0.as_bytes().as_slice()).bind(rev);
-        query.fetch_optional(self.readers()).await.map_err(doing(WHAT))
+        let sql = "SELECT envelope FROM sessions WHERE session = $1 AND rev = $2
+            UNION ALL SELECT envelope FROM revisions WHERE session = $1 AND rev = $2";
+        let query = sql::query(sql).bind(id.0).bind(rev);
+        let row = query.fetch_optional(self.readers()).await.map_err(doing(WHAT))?;
+        row.map(|row| row.try_get(0)).transpose().map_err(doing(WHAT))
     }
 }
 
 /// Writes sessions: a row is taken over by a higher revision only, and its envelope then moves to the former ones.
-pub(crate) async fn upsert(to: &mut SqliteConnection, sessions: &[NewSession]) -> sqlx::Result<()> {
+pub(crate) async fn upsert(to: &mut Tx, sessions: &[NewSession]) -> sqlx::Result<()> {
+    let rows = match to.dialect() {
+        Dialect::Sqlite => ROWS,
+        Dialect::Postgres => usize::MAX,
+    };
     // First revisions, nearly all, go many at a time; a correction by itself, after what it may correct.
     for run in sessions.chunk_by(|one, next| one.session.rev <= 1 && next.session.rev <= 1) {
-        for some in run.chunks(ROWS) {
+        for some in run.chunks(rows) {
             if let [only] = some
                 && only.session.rev > 1
             {
                 keep_former(to, &only.session).await?;
             }
-            insert(to, some).await?;
+            let query = match to.dialect() {
+                Dialect::Sqlite => insert_places(some),
+                Dialect::Postgres => insert_lists(some),
+            };
+            query.execute(&mut *to).await?;
         }
         for new in run.iter().filter(|new| !new.replaces.is_empty()) {
             mark_replaced(to, new.session.id, &new.replaces).await?;
@@ -218,35 +229,36 @@ pub(crate) async fn upsert(to: &mut SqliteConnection, sessions: &[NewSession]) -
 }
 
 /// The sessions that these absorbed are no longer listed.
-async fn mark_replaced(to: &mut SqliteConnection, by: SessionId, absorbed: &[SessionId]) -> sqlx::Result<()> {
+async fn mark_replaced(to: &mut Tx, by: SessionId, absorbed: &[SessionId]) -> sqlx::Result<()> {
     for id in absorbed.iter().filter(|id| **id != by) {
-        let query = sqlx::query("UPDATE sessions SET replaced_by = ? WHERE session = ?");
-        query.bind(by.0.as_bytes().as_slice()).bind(id.0.as_bytes().as_slice()).execute(&mut *to).await?;
+        let query = sql::query("UPDATE sessions SET replaced_by = $1 WHERE session = $2");
+        query.bind(by.0).bind(id.0).execute(&mut *to).await?;
     }
     Ok(())
 }
 
-async fn keep_former(to: &mut SqliteConnection, session: &Session) -> sqlx::Result<()> {
+async fn keep_former(to: &mut Tx, session: &Session) -> sqlx::Result<()> {
     let sql = "INSERT INTO revisions (session, rev, envelope)
-        SELECT session, rev, envelope FROM sessions WHERE session = ? AND rev < ? ON CONFLICT DO NOTHING";
-    sqlx::query(sql).bind(session.id.0.as_bytes().as_slice()).bind(session.rev).execute(to).await?;
+        SELECT session, rev, envelope FROM sessions WHERE session = $1 AND rev < $2 ON CONFLICT DO NOTHING";
+    sql::query(sql).bind(session.id.0).bind(session.rev).execute(to).await?;
     Ok(())
 }
 
-async fn insert(to: &mut SqliteConnection, sessions: &[NewSession]) -> sqlx::Result<()> {
-    let sql = format!(
-        "INSERT INTO sessions ({COLUMNS}, envelope) VALUES {} ON CONFLICT (session) DO UPDATE SET
-        rev = excluded.rev, emitted = excluded.emitted, start = excluded.start, \"end\" = excluded.\"end\",
-        dur = excluded.dur, talk = excluded.talk, dir = excluded.dir, outcome = excluded.outcome,
-        partial = excluded.partial, cli = excluded.cli, ddi = excluded.ddi, users = excluded.users,
-        envelope = excluded.envelope WHERE excluded.rev > sessions.rev",
-        places(sessions.len(), 17)
-    );
+/// A row is taken over by a higher revision only.
+const TAKE_OVER: &str = "ON CONFLICT (session) DO UPDATE SET
+    rev = excluded.rev, emitted = excluded.emitted, start = excluded.start, \"end\" = excluded.\"end\",
+    dur = excluded.dur, talk = excluded.talk, dir = excluded.dir, outcome = excluded.outcome,
+    partial = excluded.partial, cli = excluded.cli, ddi = excluded.ddi, users = excluded.users,
+    envelope = excluded.envelope WHERE excluded.rev > sessions.rev";
+
+fn insert_places(sessions: &[NewSession]) -> Query {
+    let rows = places(sessions.len(), 17);
+    let text = format!("INSERT INTO sessions ({COLUMNS}, envelope) VALUES {rows} {TAKE_OVER}");
     // Made of constants and a count only.
-    let mut query = sqlx::query(AssertSqlSafe(sql));
+    let mut query = sql::query(Sql::Both(AssertSqlSafe(text).into_sql_str()));
     for NewSession { session, envelope, .. } in sessions {
         query = query
-            .bind(session.id.0.as_bytes().as_slice())
+            .bind(session.id.0)
             .bind(session.tenant.as_str())
             .bind(session.pbx.as_str())
             .bind(session.rev)
@@ -261,11 +273,44 @@ async fn insert(to: &mut SqliteConnection, sessions: &[NewSession]) -> sqlx::Res
             .bind(some_text(&session.cli))
             .bind(some_text(&session.ddi))
             .bind(&*session.users)
-            .bind(session.replaced_by.map(|id| id.0.as_bytes().to_vec()))
+            .bind(session.replaced_by.map(|id| id.0))
             .bind(envelope.as_slice());
     }
-    query.execute(to).await?;
-    Ok(())
+    query
+}
+
+/// One statement for any number of rows, each session once and in the order of ids: two processes that write the same
+/// ones then wait for each other, and not in a circle.
+fn insert_lists(sessions: &[NewSession]) -> Query {
+    let mut each: BTreeMap<SessionId, &NewSession> = BTreeMap::new();
+    for new in sessions {
+        let kept = each.entry(new.session.id).or_insert(new);
+        if new.session.rev > kept.session.rev {
+            *kept = new;
+        }
+    }
+    let lists = "unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
+    let text = format!("INSERT INTO sessions ({COLUMNS}, envelope) SELECT * FROM {lists} {TAKE_OVER}");
+    let rows = || each.values().map(|new| &new.session);
+    // Made of constants only.
+    sql::query(Sql::Both(AssertSqlSafe(text).into_sql_str()))
+        .bind(Value::ids(rows().map(|row| row.id.0)))
+        .bind(Value::texts(rows().map(|row| row.tenant.as_str())))
+        .bind(Value::texts(rows().map(|row| row.pbx.as_str())))
+        .bind(Value::integers(rows().map(|row| row.rev)))
+        .bind(Value::integers(rows().map(|row| row.emitted.micros())))
+        .bind(Value::integers(rows().map(|row| row.start.micros())))
+        .bind(Value::integers(rows().map(|row| row.end.micros())))
+        .bind(Value::integers(rows().map(|row| row.dur)))
+        .bind(Value::integers(rows().map(|row| row.talk)))
+        .bind(Value::integers(rows().map(|row| i64::from(row.direction.code()))))
+        .bind(Value::integers(rows().map(|row| row.outcome as i64)))
+        .bind(Value::integers(rows().map(|row| row.partial)))
+        .bind(Value::Texts(rows().map(|row| some_text(&row.cli).map(str::to_owned)).collect()))
+        .bind(Value::Texts(rows().map(|row| some_text(&row.ddi).map(str::to_owned)).collect()))
+        .bind(Value::texts(rows().map(|row| &*row.users)))
+        .bind(Value::Ids(rows().map(|row| row.replaced_by.map(|id| id.0)).collect()))
+        .bind(Value::Blobs(each.values().map(|new| new.envelope.clone()).collect()))
 }
 
 /// Empty is absent, and not in an index.
@@ -273,12 +318,11 @@ fn some_text(text: &str) -> Option<&str> {
     (!text.is_empty()).then_some(text)
 }
 
-fn read(row: &SqliteRow) -> sqlx::Result<Session> {
-    let direction = CallDirection::ALL.get(row.try_get::<u8, _>("dir")? as usize).copied();
-    let outcome = CallOutcome::ALL.get(row.try_get::<u8, _>("outcome")? as usize).copied();
-    let text = |at| Ok::<Text, sqlx::Error>(row.try_get::<Option<&str>, _>(at)?.unwrap_or_default().into());
-    let replaced_by: Option<&[u8]> = row.try_get("replaced_by")?;
-    let replaced_by = replaced_by.map(|_| row.uuid("replaced_by")).transpose()?;
+fn read(row: &Row) -> sqlx::Result<Session> {
+    let direction = CallDirection::ALL.get(row.try_get::<u8>("dir")? as usize).copied();
+    let outcome = CallOutcome::ALL.get(row.try_get::<u8>("outcome")? as usize).copied();
+    let text = |at| Ok::<Text, sqlx::Error>(row.try_get::<Option<&str>>(at)?.unwrap_or_default().into());
+    let replaced_by = row.uuid_if_any("replaced_by")?;
     Ok(Session {
         id: SessionId(row.uuid("session")?),
         tenant: row.tenant("tenant")?,

@@ -1,13 +1,12 @@
 //! Tenants: a tree of resellers and their customers.
 
 use ringpost_model::{Tenant, TenantKey, Timestamp};
-use sqlx::Row;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use crate::change::{Kind, Written, bump};
-use crate::columns::{Columns, document, undecodable};
+use crate::columns::{document, undecodable};
 use crate::error::{Error, doing};
 use crate::rows::{Rows, Unreadable};
+use crate::sql::{self, Row, Tx};
 use crate::store::Store;
 
 /// Deeper trees are mistakes: dispatch walks up at every call.
@@ -22,8 +21,8 @@ impl Store {
         const WHAT: &str = "save a tenant";
         let mut write = self.begin(WHAT).await?;
         let document = document(WHAT, ("tenant", &tenant.key), tenant)?;
-        let query = sqlx::query("SELECT document, id FROM tenants WHERE key = ?").bind(tenant.key.as_str());
-        let before = query.fetch_optional(&mut *write).await.map_err(doing(WHAT))?;
+        let query = sql::query("SELECT document, id FROM tenants WHERE key = $1").bind(tenant.key.as_str());
+        let before = query.fetch_optional(&mut write).await.map_err(doing(WHAT))?;
         if let Some(before) = &before {
             if before.uuid("id").map_err(doing(WHAT))? != tenant.id.0 {
                 return Err(refused(&tenant.key, "its id cannot be changed"));
@@ -36,13 +35,13 @@ impl Store {
         if let Some(parent) = &tenant.parent {
             check_parent(&mut write, &tenant.key, parent).await?;
         }
-        let sql = "INSERT INTO tenants (key, id, parent, document, changed) VALUES (?, ?, ?, ?, ?)
+        let sql = "INSERT INTO tenants (key, id, parent, document, changed) VALUES ($1, $2, $3, $4, $5)
             ON CONFLICT (key) DO UPDATE SET parent = excluded.parent, document = excluded.document,
             changed = excluded.changed";
-        let query = sqlx::query(sql).bind(tenant.key.as_str()).bind(tenant.id.0.as_bytes().as_slice());
+        let query = sql::query(sql).bind(tenant.key.as_str()).bind(tenant.id.0);
         let query =
             query.bind(tenant.parent.as_ref().map(TenantKey::as_str)).bind(document).bind(now.micros());
-        query.execute(&mut *write).await.map_err(|error| match error.as_database_error() {
+        query.execute(&mut write).await.map_err(|error| match error.as_database_error() {
             Some(database) if database.is_unique_violation() => {
                 refused(&tenant.key, "another tenant has its id")
             }
@@ -63,14 +62,14 @@ impl Store {
         let mut write = self.begin(WHAT).await?;
         // Removed triggers are kept for what is owed; they go with their tenant.
         forget_removed_triggers(&mut write, key).await.map_err(doing(WHAT))?;
-        let query = sqlx::query("DELETE FROM tenants WHERE key = ?").bind(key.as_str());
-        let done = query.execute(&mut *write).await.map_err(|error| match error.as_database_error() {
+        let query = sql::query("DELETE FROM tenants WHERE key = $1").bind(key.as_str());
+        let done = query.execute(&mut write).await.map_err(|error| match error.as_database_error() {
             Some(database) if database.is_foreign_key_violation() => {
                 refused(key, "it has tenants below it, pbxs, tokens, triggers or tables: remove them first")
             }
             _ => Error::database(WHAT, error),
         })?;
-        if done.rows_affected() == 0 {
+        if done == 0 {
             return Ok(false);
         }
         bump(&mut write, Kind::Tenant, Some(key)).await.map_err(doing(WHAT))?;
@@ -84,7 +83,7 @@ impl Store {
     /// The store cannot be read.
     pub async fn tenant(&self, key: &TenantKey) -> Result<Option<Tenant>, Error> {
         const WHAT: &str = "read a tenant";
-        let query = sqlx::query("SELECT document FROM tenants WHERE key = ?").bind(key.as_str());
+        let query = sql::query("SELECT document FROM tenants WHERE key = $1").bind(key.as_str());
         let row = query.fetch_optional(self.readers()).await.map_err(doing(WHAT))?;
         row.as_ref().map(read).transpose().map_err(doing(WHAT))
     }
@@ -95,25 +94,25 @@ impl Store {
     /// The store cannot be read.
     pub async fn tenants(&self) -> Result<Rows<Tenant>, Error> {
         const WHAT: &str = "read the tenants";
-        let query = sqlx::query("SELECT document, key FROM tenants ORDER BY key");
+        let query = sql::query("SELECT document, key FROM tenants ORDER BY key");
         let rows = query.fetch_all(self.readers()).await.map_err(doing(WHAT))?;
-        let name = |row: &SqliteRow| format!("tenant {}", row.try_get::<&str, _>("key").unwrap_or_default());
+        let name = |row: &Row| format!("tenant {}", row.try_get::<&str>("key").unwrap_or_default());
         let read = |row| read(row).map_err(|error| Unreadable::new(WHAT, name(row), error));
         Ok(rows.iter().map(read).collect())
     }
 }
 
-async fn find(from: &mut SqliteConnection, key: &TenantKey) -> sqlx::Result<Option<Tenant>> {
-    let query = sqlx::query("SELECT document FROM tenants WHERE key = ?").bind(key.as_str());
+async fn find(from: &mut Tx, key: &TenantKey) -> sqlx::Result<Option<Tenant>> {
+    let query = sql::query("SELECT document FROM tenants WHERE key = $1").bind(key.as_str());
     query.fetch_optional(from).await?.as_ref().map(read).transpose()
 }
 
-fn read(row: &SqliteRow) -> sqlx::Result<Tenant> {
+fn read(row: &Row) -> sqlx::Result<Tenant> {
     serde_json::from_str(row.try_get(0)?).map_err(|error| undecodable("document", error))
 }
 
 /// Walks up from the parent: it must exist, and the tenant must not be met on the way.
-async fn check_parent(from: &mut SqliteConnection, key: &TenantKey, parent: &TenantKey) -> Result<(), Error> {
+async fn check_parent(from: &mut Tx, key: &TenantKey, parent: &TenantKey) -> Result<(), Error> {
     let mut above = Some(parent.clone());
     for _ in 0..DEPTH {
         let Some(here) = above else { return Ok(()) };
@@ -127,12 +126,12 @@ async fn check_parent(from: &mut SqliteConnection, key: &TenantKey, parent: &Ten
     Err(refused(key, "the tree of tenants is too deep"))
 }
 
-async fn forget_removed_triggers(to: &mut SqliteConnection, key: &TenantKey) -> sqlx::Result<()> {
+async fn forget_removed_triggers(to: &mut Tx, key: &TenantKey) -> sqlx::Result<()> {
     let versions = "DELETE FROM trigger_versions WHERE trigger_id IN
-        (SELECT id FROM triggers WHERE tenant = ? AND removed IS NOT NULL)";
-    sqlx::query(versions).bind(key.as_str()).execute(&mut *to).await?;
-    let triggers = "DELETE FROM triggers WHERE tenant = ? AND removed IS NOT NULL";
-    sqlx::query(triggers).bind(key.as_str()).execute(to).await?;
+        (SELECT id FROM triggers WHERE tenant = $1 AND removed IS NOT NULL)";
+    sql::query(versions).bind(key.as_str()).execute(&mut *to).await?;
+    let triggers = "DELETE FROM triggers WHERE tenant = $1 AND removed IS NOT NULL";
+    sql::query(triggers).bind(key.as_str()).execute(to).await?;
     Ok(())
 }
 

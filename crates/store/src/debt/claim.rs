@@ -3,13 +3,15 @@
 
 use std::collections::HashSet;
 
-use ringpost_model::{DeliveryId, LaneId, Timestamp};
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
-use sqlx::{QueryBuilder, Row};
+use ringpost_model::{Delivery, DeliveryId, LaneId, Timestamp};
 
 use super::{Debt, aside, delete, strand};
+use crate::day::Day;
 use crate::ending::{Ended, Ending};
 use crate::error::{Error, doing};
+use crate::postgres::locks;
+use crate::settle::Log;
+use crate::sql::{self, Builder, Dialect, Row, Sql, Tx, Value};
 use crate::store::Store;
 
 /// Debts looked at for one probe: more than stand in a row that a newer revision has overtaken.
@@ -18,35 +20,74 @@ const PROBED: i64 = 16;
 /// A lease is a try and some seconds; an hour is longer than any, in microseconds.
 const LONGEST_LEASE: i64 = 3_600_000_000;
 
-/// What can be claimed of a lane. Whether a newer revision is owed is asked along with it.
+/// What can be claimed of a lane. Whether a newer revision is owed is asked along with it. In PostgreSQL what somebody
+/// else is about to claim is passed over.
 macro_rules! claimable {
     ($more:literal) => {
+        sql::each(claimable!(@ $more, ""), claimable!(@ $more, " FOR UPDATE OF d SKIP LOCKED"))
+    };
+    (@ $more:literal, $lock:literal) => {
         concat!(
             "SELECT d.*, EXISTS (SELECT 1 FROM debts n WHERE n.trigger_id = d.trigger_id AND n.session = d.session
-                AND n.rev > d.rev) AS overtaken FROM debts d WHERE d.lane = ?1 AND d.held = 0 AND d.behind = 0 ",
-            $more
+                AND n.rev > d.rev) AS overtaken FROM debts d WHERE d.lane = $1 AND d.held = 0 AND d.behind = 0 ",
+            $more, $lock
         )
     };
 }
 
 /// Of a lane whose receiver is not known to be down.
-const DUE: &str = claimable!("AND d.due <= ?2 ORDER BY d.due, d.seq LIMIT ?3");
+const DUE: Sql = claimable!("AND d.due <= $2 ORDER BY d.due, d.seq LIMIT $3");
 /// Of one that is down: only what does not wait for it.
-const DUE_HASTY: &str = claimable!("AND d.holds = 0 AND d.due <= ?2 ORDER BY d.due, d.seq LIMIT ?3");
+const DUE_HASTY: Sql = claimable!("AND d.holds = 0 AND d.due <= $2 ORDER BY d.due, d.seq LIMIT $3");
 /// Whatever its due time, the oldest first.
-const OLDEST: &str = claimable!(
-    "AND (d.lease_owner IS NULL OR d.due <= ?2) ORDER BY coalesce(d.first_try, d.queued), d.seq LIMIT ?3"
+const OLDEST: Sql = claimable!(
+    "AND (d.lease_owner IS NULL OR d.due <= $2) ORDER BY coalesce(d.first_try, d.queued), d.seq LIMIT $3"
 );
 /// Whether a probe is due, and there is something for it.
-const MAY_PROBE: &str = "SELECT EXISTS (SELECT 1 FROM lanes WHERE lane = ?1 AND open = 1 AND probe_at <= ?2
-        AND probe_until <= ?2 AND paused_until <= ?2)
-    AND EXISTS (SELECT 1 FROM debts d WHERE d.lane = ?1 AND d.held = 0 AND d.behind = 0
-        AND (d.lease_owner IS NULL OR d.due <= ?2))";
+const MAY_PROBE: &str = "SELECT EXISTS (SELECT 1 FROM lanes WHERE lane = $1 AND open = 1 AND probe_at <= $2
+        AND probe_until <= $2 AND paused_until <= $2)
+    AND EXISTS (SELECT 1 FROM debts d WHERE d.lane = $1 AND d.held = 0 AND d.behind = 0
+        AND (d.lease_owner IS NULL OR d.due <= $2))";
 /// The same, of what has waited since before a time.
-const TOO_OLD: &str = claimable!(
-    "AND (d.lease_owner IS NULL OR d.due <= ?2) AND coalesce(d.first_try, d.queued) < ?4
-    ORDER BY coalesce(d.first_try, d.queued), d.seq LIMIT ?3"
+const TOO_OLD: Sql = claimable!(
+    "AND (d.lease_owner IS NULL OR d.due <= $2) AND coalesce(d.first_try, d.queued) < $4
+    ORDER BY coalesce(d.first_try, d.queued), d.seq LIMIT $3"
 );
+/// Of triggers that are off. CROSS JOIN keeps SQLite to the order written: from the few triggers to their debts.
+macro_rules! cancelled {
+    ($lock:literal) => {
+        concat!(
+            "SELECT d.* FROM (SELECT DISTINCT o.trigger_id FROM owed o LEFT JOIN triggers t ON t.id = o.trigger_id
+                WHERE coalesce(t.off, 1) = 1) AS gone
+            CROSS JOIN debts d WHERE d.trigger_id = gone.trigger_id
+            AND (d.lease_owner IS NULL OR d.due <= $1) LIMIT $2",
+            $lock
+        )
+    };
+}
+const CANCELLED: Sql = sql::each(cancelled!(""), cancelled!(" FOR UPDATE OF d SKIP LOCKED"));
+/// Of these the ones that a newer revision is still owed of.
+const STILL_OVERTAKEN: &str =
+    "SELECT d.seq FROM debts d WHERE d.seq = ANY ($1) AND EXISTS (SELECT 1 FROM debts n
+    WHERE n.trigger_id = d.trigger_id AND n.session = d.session AND n.rev > d.rev)";
+
+/// What became of rows that could be claimed.
+#[derive(Default)]
+struct Sorted {
+    claimed: Vec<Debt>,
+    /// A newer revision goes in their place.
+    overtaken: Vec<(i64, Delivery)>,
+    /// The log knows them as delivered.
+    delivered: Vec<Delivery>,
+    leased: Vec<i64>,
+}
+
+/// What a lease came to.
+struct Leased {
+    debts: Vec<Debt>,
+    /// Something was claimed, or taken out of the way: looking again may find more.
+    went_on: bool,
+}
 
 impl Store {
     /// Leases the oldest due debts of a lane to `owner` until `until`: nobody else gets them before. None of a lane
@@ -64,21 +105,23 @@ impl Store {
     ) -> Result<Vec<Debt>, Error> {
         const WHAT: &str = "claim debts";
         let timer = self.inner.metrics.write_seconds.with_label_values(&["claim"]).start_timer();
+        self.have_days(WHAT, [Day::of(now)]).await?;
         let mut write = self.begin(WHAT).await?;
-        let sql = "SELECT open, paused_until > ? FROM lanes WHERE lane = ?";
-        let query = sqlx::query_as(sql).bind(now.micros()).bind(lane.0.as_bytes().as_slice());
-        let state: Option<(bool, bool)> = query.fetch_optional(&mut *write).await.map_err(doing(WHAT))?;
-        let (is_open, is_paused) = state.unwrap_or_default();
+        let sql = "SELECT open, paused_until > $1 FROM lanes WHERE lane = $2";
+        let query = sql::query(sql).bind(now.micros()).bind(lane.0);
+        let row = query.fetch_optional(&mut write).await.map_err(doing(WHAT))?;
+        let state = row.map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).transpose();
+        let (is_open, is_paused): (bool, bool) = state.map_err(doing(WHAT))?.unwrap_or_default();
         if is_paused {
             return Ok(Vec::new());
         }
         let sql = if is_open { DUE_HASTY } else { DUE };
-        let query = sqlx::query(sql).bind(lane.0.as_bytes().as_slice()).bind(now.micros()).bind(limit as i64);
-        let rows = query.fetch_all(&mut *write).await.map_err(doing(WHAT))?;
-        let claimed = self.lease(WHAT, &mut write, &rows, usize::MAX, (owner, now, until)).await?;
+        let query = sql::query(sql).bind(lane.0).bind(now.micros()).bind(limit as i64);
+        let rows = query.fetch_all(&mut write).await.map_err(doing(WHAT))?;
+        let leased = self.lease(WHAT, &mut write, &rows, usize::MAX, (owner, now, until)).await?;
         write.commit().await.map_err(doing(WHAT))?;
         timer.observe_duration();
-        Ok(claimed)
+        Ok(leased.debts)
     }
 
     /// Leases the probe of a lane whose receiver is down, with its oldest debt, to `owner` until `until`. None while
@@ -95,33 +138,34 @@ impl Store {
         until: Timestamp,
     ) -> Result<Option<Debt>, Error> {
         const WHAT: &str = "claim a probe";
-        let id = lane.0.as_bytes().as_slice();
+        let id = lane.0;
         // Asked at every turn, and mostly in vain: that costs no write.
-        let query = sqlx::query_scalar::<_, bool>(MAY_PROBE).bind(id).bind(now.micros());
-        let may_probe = query.fetch_one(self.readers()).await.map_err(doing(WHAT))?;
-        if !may_probe {
+        let query = sql::query(MAY_PROBE).bind(id).bind(now.micros());
+        let row = query.fetch_one(self.readers()).await.map_err(doing(WHAT))?;
+        if !row.try_get::<bool>(0).map_err(doing(WHAT))? {
             return Ok(None);
         }
+        self.have_days(WHAT, [Day::of(now)]).await?;
         let mut write = self.begin(WHAT).await?;
-        let sql = "UPDATE lanes SET probe_until = ?1 WHERE lane = ?2 AND open = 1 AND probe_at <= ?3
-            AND probe_until <= ?3 AND paused_until <= ?3";
-        let query = sqlx::query(sql).bind(until.micros()).bind(id).bind(now.micros());
-        if query.execute(&mut *write).await.map_err(doing(WHAT))?.rows_affected() == 0 {
+        let sql = "UPDATE lanes SET probe_until = $1 WHERE lane = $2 AND open = 1 AND probe_at <= $3
+            AND probe_until <= $3 AND paused_until <= $3";
+        let query = sql::query(sql).bind(until.micros()).bind(id).bind(now.micros());
+        if query.execute(&mut write).await.map_err(doing(WHAT))? == 0 {
             return Ok(None);
         }
         loop {
-            let query = sqlx::query(OLDEST).bind(id).bind(now.micros()).bind(PROBED);
-            let rows = query.fetch_all(&mut *write).await.map_err(doing(WHAT))?;
-            if rows.is_empty() {
-                let query = sqlx::query("UPDATE lanes SET probe_until = 0 WHERE lane = ?").bind(id);
-                query.execute(&mut *write).await.map_err(doing(WHAT))?;
-                write.commit().await.map_err(doing(WHAT))?;
-                return Ok(None);
-            }
-            let claimed = self.lease(WHAT, &mut write, &rows, 1, (owner, now, until)).await?;
-            if let Some(debt) = claimed.into_iter().next() {
+            let query = sql::query(OLDEST).bind(id).bind(now.micros()).bind(PROBED);
+            let rows = query.fetch_all(&mut write).await.map_err(doing(WHAT))?;
+            let leased = self.lease(WHAT, &mut write, &rows, 1, (owner, now, until)).await?;
+            if let Some(debt) = leased.debts.into_iter().next() {
                 write.commit().await.map_err(doing(WHAT))?;
                 return Ok(Some(debt));
+            }
+            if !leased.went_on {
+                let query = sql::query("UPDATE lanes SET probe_until = 0 WHERE lane = $1").bind(id);
+                query.execute(&mut write).await.map_err(doing(WHAT))?;
+                write.commit().await.map_err(doing(WHAT))?;
+                return Ok(None);
             }
         }
     }
@@ -141,23 +185,24 @@ impl Store {
     ) -> Result<Vec<Debt>, Error> {
         const WHAT: &str = "claim debts for a last try";
         let sql =
-            "SELECT lane FROM lanes WHERE open = 1 AND paused_until <= ?1 AND EXISTS (SELECT 1 FROM debts d
-                WHERE d.lane = lanes.lane AND held = 0 AND behind = 0 AND coalesce(first_try, queued) < ?2
-                AND (lease_owner IS NULL OR due <= ?1))";
-        let query = sqlx::query(sql).bind(now.micros()).bind(older_than.micros());
+            "SELECT lane FROM lanes WHERE open = 1 AND paused_until <= $1 AND EXISTS (SELECT 1 FROM debts d
+                WHERE d.lane = lanes.lane AND held = 0 AND behind = 0 AND coalesce(first_try, queued) < $2
+                AND (lease_owner IS NULL OR due <= $1))";
+        let query = sql::query(sql).bind(now.micros()).bind(older_than.micros());
         let lanes = query.fetch_all(self.readers()).await.map_err(doing(WHAT))?;
         let mut claimed = Vec::new();
         if lanes.is_empty() {
             return Ok(claimed);
         }
+        self.have_days(WHAT, [Day::of(now)]).await?;
         let mut write = self.begin(WHAT).await?;
         for (at, lane) in lanes.iter().enumerate() {
             let share = (limit - claimed.len()).div_ceil(lanes.len() - at);
-            let lane: &[u8] = lane.try_get(0).map_err(doing(WHAT))?;
-            let query = sqlx::query(TOO_OLD).bind(lane).bind(now.micros());
+            let lane = lane.uuid("lane").map_err(doing(WHAT))?;
+            let query = sql::query(TOO_OLD).bind(lane).bind(now.micros());
             let query = query.bind(share as i64).bind(older_than.micros());
-            let rows = query.fetch_all(&mut *write).await.map_err(doing(WHAT))?;
-            claimed.extend(self.lease(WHAT, &mut write, &rows, share, (owner, now, until)).await?);
+            let rows = query.fetch_all(&mut write).await.map_err(doing(WHAT))?;
+            claimed.extend(self.lease(WHAT, &mut write, &rows, share, (owner, now, until)).await?.debts);
         }
         write.commit().await.map_err(doing(WHAT))?;
         Ok(claimed)
@@ -168,52 +213,53 @@ impl Store {
     async fn lease(
         &self,
         what: &'static str,
-        write: &mut SqliteConnection,
-        rows: &[SqliteRow],
+        write: &mut Tx,
+        rows: &[Row],
         most: usize,
         (owner, now, until): (&str, Timestamp, Timestamp),
-    ) -> Result<Vec<Debt>, Error> {
-        let (mut claimed, mut superseded, mut leased) = (Vec::new(), Vec::new(), Vec::<i64>::new());
+    ) -> Result<Leased, Error> {
+        let failed = doing(what);
         let delivered = self.delivered(rows).await?;
+        let (mut sorted, mut set_aside) = (Sorted::default(), 0);
         for row in rows {
-            let seq = row.try_get("seq").map_err(doing(what))?;
+            let seq = row.try_get("seq").map_err(failed)?;
             let debt = match super::read(row) {
                 Ok(debt) => debt,
                 Err(error) => {
-                    aside::set_aside(write, seq, &error.to_string(), now).await.map_err(doing(what))?;
+                    aside::set_aside(write, seq, &error.to_string(), now).await.map_err(failed)?;
+                    set_aside += 1;
                     continue;
                 }
             };
             if delivered.contains(&debt.delivery.id) {
-                delete(write, &debt.delivery, owner, now).await.map_err(doing(what))?;
-            } else if row.try_get("overtaken").map_err(doing(what))? {
-                superseded.push(strand::superseded(debt.delivery, now));
-            } else if claimed.len() < most {
-                leased.push(seq);
-                claimed.push(Debt { leased_until: Some(until), ..debt });
+                sorted.delivered.push(debt.delivery);
+            } else if row.try_get("overtaken").map_err(failed)? {
+                sorted.overtaken.push((seq, debt.delivery));
+            } else if sorted.claimed.len() < most {
+                sorted.leased.push(seq);
+                sorted.claimed.push(Debt { leased_until: Some(until), ..debt });
             }
         }
-        if !leased.is_empty() {
-            let mut query = QueryBuilder::new("UPDATE debts SET lease_owner = ");
-            query.push_bind(owner).push(", due = ").push_bind(until.micros()).push(" WHERE seq IN (");
-            let mut list = query.separated(", ");
-            for seq in leased {
-                list.push_bind(seq);
-            }
-            query.push(")").build().execute(&mut *write).await.map_err(doing(what))?;
+        if !sorted.leased.is_empty() {
+            let mut query = Builder::new(self.dialect(), "UPDATE debts SET lease_owner = ");
+            query.push_bind(owner).push(", due = ").push_bind(until.micros()).push(" WHERE ");
+            query.push_in_numbers("seq", &sorted.leased);
+            query.build().execute(&mut *write).await.map_err(failed)?;
         }
-        self.write_log(what, &[], &superseded, &[]).await?;
-        for ended in &superseded {
-            delete(write, &ended.delivery, owner, now).await.map_err(doing(what))?;
-        }
-        Ok(claimed)
+        only_locked(write, &mut sorted).await.map_err(failed)?;
+        let went_on = set_aside + sorted.leased.len() + sorted.overtaken.len() + sorted.delivered.len() > 0;
+        let superseded: Vec<Ended> =
+            sorted.overtaken.into_iter().map(|(_, delivery)| strand::superseded(delivery, now)).collect();
+        self.write_log(what, write, &Log { ended: &superseded, ..Log::default() }).await?;
+        let over = superseded.iter().map(|ended| &ended.delivery).chain(&sorted.delivered);
+        delete(write, over, owner, now).await.map_err(failed)?;
+        Ok(Leased { debts: sorted.claimed, went_on })
     }
 
     /// Of the rows whose sender has not said what came of them, those that the log knows as delivered: it died between
     /// the two commits of `settle`, and the log is the first.
-    async fn delivered(&self, rows: &[SqliteRow]) -> Result<HashSet<DeliveryId>, Error> {
-        let was_leased =
-            |row: &&SqliteRow| matches!(row.try_get::<Option<&str>, _>("lease_owner"), Ok(Some(_)));
+    async fn delivered(&self, rows: &[Row]) -> Result<HashSet<DeliveryId>, Error> {
+        let was_leased = |row: &&Row| matches!(row.try_get::<Option<&str>>("lease_owner"), Ok(Some(_)));
         let debts: Vec<Debt> =
             rows.iter().filter(was_leased).filter_map(|row| super::read(row).ok()).collect();
         let Some(since) = debts.iter().filter_map(|debt| debt.leased_until).min() else {
@@ -235,12 +281,10 @@ impl Store {
     ) -> Result<u64, Error> {
         const WHAT: &str = "renew leases";
         let mut write = self.begin(WHAT).await?;
-        let mut renewed = 0;
-        for delivery in deliveries {
-            let query = sqlx::query("UPDATE debts SET due = ? WHERE delivery = ? AND lease_owner = ?");
-            let query = query.bind(until.micros()).bind(delivery.0.as_bytes().as_slice()).bind(owner);
-            renewed += query.execute(&mut *write).await.map_err(doing(WHAT))?.rows_affected();
-        }
+        let mut query = Builder::new(self.dialect(), "UPDATE debts SET due = ");
+        query.push_bind(until.micros()).push(" WHERE lease_owner = ").push_bind(owner).push(" AND ");
+        query.push_in("delivery", deliveries.iter().map(|delivery| delivery.0));
+        let renewed = query.build().execute(&mut write).await.map_err(doing(WHAT))?;
         write.commit().await.map_err(doing(WHAT))?;
         Ok(renewed)
     }
@@ -252,26 +296,42 @@ impl Store {
     /// The store cannot be written.
     pub async fn cancel_debts(&self, now: Timestamp, limit: usize) -> Result<Vec<Ended>, Error> {
         const WHAT: &str = "cancel debts";
+        self.have_days(WHAT, [Day::of(now)]).await?;
         let mut write = self.begin(WHAT).await?;
         // CROSS JOIN keeps the order written: from the few triggers that are off to their debts.
-        let sql =
-            "SELECT d.* FROM (SELECT DISTINCT o.trigger_id FROM owed o LEFT JOIN triggers t ON t.id = o.trigger_id
-                WHERE coalesce(t.off, 1) = 1) gone
-            CROSS JOIN debts d ON d.trigger_id = gone.trigger_id
-            WHERE d.lease_owner IS NULL OR d.due <= ? LIMIT ?";
-        let query = sqlx::query(sql).bind(now.micros()).bind(limit as i64);
-        let rows = query.fetch_all(&mut *write).await.map_err(doing(WHAT))?;
+        let query = sql::query(CANCELLED).bind(now.micros()).bind(limit as i64);
+        let rows = query.fetch_all(&mut write).await.map_err(doing(WHAT))?;
         let debts = aside::readable(&mut write, &rows, now).await.map_err(doing(WHAT))?;
+        let strands = debts.iter().map(|debt| (debt.delivery.trigger, debt.delivery.session));
+        let ours = locks::try_strands(&mut write, strands).await.map_err(doing(WHAT))?;
+        let debts = debts.into_iter().zip(ours).filter_map(|(debt, is_ours)| is_ours.then_some(debt));
         let cancelled = |debt: Debt| {
             let reason = "the trigger was disabled or removed".into();
             Ended { delivery: debt.delivery, ending: Ending::Cancelled, reason, at: now }
         };
-        let ended: Vec<Ended> = debts.into_iter().map(cancelled).collect();
-        self.write_log(WHAT, &[], &ended, &[]).await?;
-        for one in &ended {
-            delete(&mut write, &one.delivery, "", now).await.map_err(doing(WHAT))?;
-        }
+        let ended: Vec<Ended> = debts.map(cancelled).collect();
+        self.write_log(WHAT, &mut write, &Log { ended: &ended, ..Log::default() }).await?;
+        delete(&mut write, ended.iter().map(|ended| &ended.delivery), "", now).await.map_err(doing(WHAT))?;
         write.commit().await.map_err(doing(WHAT))?;
         Ok(ended)
     }
+}
+
+/// Of what is over only that whose line in trigger and session is ours: rows are held already, so that waiting could
+/// last for ever. The rest is for the next turn, or for who has the lock. With SQLite nobody else is there.
+async fn only_locked(to: &mut Tx, sorted: &mut Sorted) -> sqlx::Result<()> {
+    if to.dialect() == Dialect::Sqlite || sorted.overtaken.is_empty() && sorted.delivered.is_empty() {
+        return Ok(());
+    }
+    let over = sorted.overtaken.iter().map(|(_, delivery)| delivery).chain(&sorted.delivered);
+    let strands: Vec<_> = over.map(|delivery| (delivery.trigger, delivery.session)).collect();
+    let mut ours = locks::try_strands(to, strands.into_iter()).await?.into_iter();
+    sorted.overtaken.retain(|_| ours.next().unwrap_or_default());
+    sorted.delivered.retain(|_| ours.next().unwrap_or_default());
+    // What overtook it may have gone before the lock was ours.
+    let asked = Value::integers(sorted.overtaken.iter().map(|(seq, _)| *seq));
+    let rows = sql::query(STILL_OVERTAKEN).bind(asked).fetch_all(to).await?;
+    let still = rows.iter().map(|row| row.try_get(0)).collect::<sqlx::Result<HashSet<i64>>>()?;
+    sorted.overtaken.retain(|(seq, _)| still.contains(seq));
+    Ok(())
 }

@@ -5,13 +5,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use ringpost_model::{Notice, NoticeId, SessionId, TriggerId};
-use sqlx::sqlite::Sqlite;
-use sqlx::{QueryBuilder, Row};
 
 use super::Debt;
-use crate::attempt::push_in;
-use crate::columns::Columns;
 use crate::error::{Error, doing};
+use crate::sql::Builder;
 use crate::store::Store;
 use crate::trigger::StoredTrigger;
 
@@ -73,12 +70,12 @@ impl Store {
     async fn triggers_of(&self, debts: &[Debt]) -> Result<(HashMap<TriggerId, u64>, Triggers), Error> {
         let ids: HashSet<_> = debts.iter().map(|debt| debt.delivery.trigger).collect();
         let mut query =
-            QueryBuilder::<Sqlite>::new("SELECT id, version FROM triggers WHERE removed IS NULL AND ");
-        push_in(&mut query, "id", ids.iter().map(|id| id.0));
+            Builder::new(self.dialect(), "SELECT id, version FROM triggers WHERE removed IS NULL AND ");
+        query.push_in("id", ids.iter().map(|id| id.0));
         let mut current = HashMap::new();
         for row in query.build().fetch_all(self.readers()).await.map_err(doing(WHAT))? {
             let id = TriggerId(row.uuid("id").map_err(doing(WHAT))?);
-            current.insert(id, row.try_get::<i64, _>("version").map_err(doing(WHAT))? as u64);
+            current.insert(id, row.try_get::<i64>("version").map_err(doing(WHAT))? as u64);
         }
         let fired = debts.iter().map(|debt| (debt.delivery.trigger, debt.delivery.trigger_version));
         let wanted: HashSet<_> = fired.chain(current.iter().map(|(id, number)| (*id, *number))).collect();
@@ -120,11 +117,11 @@ impl Store {
         if wanted.is_empty() {
             return Ok(());
         }
-        let mut query = QueryBuilder::<Sqlite>::new(sql);
-        push_in(&mut query, "session", wanted.iter().map(|(session, _)| session.0));
+        let mut query = Builder::new(self.dialect(), sql);
+        query.push_in("session", wanted.iter().map(|(session, _)| session.0));
         for row in query.build().fetch_all(self.readers()).await.map_err(doing(WHAT))? {
             let session = SessionId(row.uuid("session").map_err(doing(WHAT))?);
-            let key = (session, row.try_get::<u32, _>("rev").unwrap_or_default());
+            let key = (session, row.try_get::<u32>("rev").unwrap_or_default());
             if wanted.contains(&key) {
                 let envelope = row.try_get("envelope").map_err(doing(WHAT))?;
                 into.insert(key, Ok(Content::Envelope(envelope)));

@@ -6,6 +6,7 @@ use std::path::Path;
 use ringpost_model::{Tenant, TenantId, TenantKey, Timestamp};
 use uuid::Uuid;
 
+use crate::store::{Backend, Files};
 use crate::{Config, Error, Key, Keyring, OpenError, Store};
 
 async fn open(folder: &Path) -> Result<Store, OpenError> {
@@ -22,9 +23,16 @@ async fn put(store: &Store, n: u128) -> Result<(), Error> {
     store.put_tenant(&tenant, Timestamp::default()).await.map(drop)
 }
 
+fn files(store: &Store) -> &Files {
+    match &store.inner.backend {
+        Backend::Files(files) => files,
+        Backend::Postgres(_) => panic!("it is in files"),
+    }
+}
+
 /// On the one connection that writes.
 async fn pragma(store: &Store, sql: &'static str) {
-    let mut writer = store.inner.main.begin().await.unwrap();
+    let mut writer = files(store).main.begin().await.unwrap();
     sqlx::raw_sql(sql).execute(&mut *writer).await.unwrap();
     writer.commit().await.unwrap();
 }
@@ -71,7 +79,7 @@ async fn a_store_that_another_process_keeps_is_busy() {
     let folder = tempfile::tempdir().unwrap();
     let (one, other) = (open(folder.path()).await.unwrap(), open(folder.path()).await.unwrap());
     pragma(&other, "PRAGMA busy_timeout = 1").await;
-    let held = one.inner.main.begin().await.unwrap();
+    let held = files(&one).main.begin().await.unwrap();
     let error = put(&other, 1).await.unwrap_err();
     assert!(matches!(error, Error::Busy { .. }) && error.is_temporary(), "{error:?}");
     drop(held);

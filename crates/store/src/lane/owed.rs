@@ -1,11 +1,10 @@
 //! Lanes with something to do, and moving debts from one to another.
 
 use ringpost_model::{LaneId, Timestamp, TriggerId};
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
+use uuid::Uuid;
 
-use crate::columns::Columns;
 use crate::error::{Error, doing};
+use crate::sql::{self, Row, Sql};
 use crate::store::Store;
 
 /// Debts moved in one transaction: few enough that dispatch does not notice.
@@ -41,23 +40,33 @@ pub struct WaitingTrigger {
 /// Every lane once, by leaps in the index of claims: the number of debts does not matter. An open lane gives only
 /// what does not wait for its receiver.
 const OWED: &str = "WITH RECURSIVE leap (lane) AS (
-        SELECT min(lane) FROM debts WHERE held = 0 AND behind = 0
+        SELECT (SELECT lane FROM debts WHERE held = 0 AND behind = 0 ORDER BY lane LIMIT 1)
         UNION ALL
-        SELECT (SELECT min(lane) FROM debts WHERE held = 0 AND behind = 0 AND lane > leap.lane)
+        SELECT (SELECT lane FROM debts WHERE held = 0 AND behind = 0 AND lane > leap.lane ORDER BY lane LIMIT 1)
         FROM leap WHERE leap.lane IS NOT NULL
-    ), found (lane, due) AS (SELECT leap.lane, max(coalesce(lanes.paused_until, 0), CASE lanes.open
+    ), found (lane, paused, due) AS (SELECT leap.lane, coalesce(lanes.paused_until, 0), CASE lanes.open
         WHEN 1 THEN (SELECT min(due) FROM debts WHERE held = 0 AND behind = 0 AND holds = 0 AND lane = leap.lane)
-        ELSE (SELECT min(due) FROM debts WHERE held = 0 AND behind = 0 AND lane = leap.lane) END)
+        ELSE (SELECT min(due) FROM debts WHERE held = 0 AND behind = 0 AND lane = leap.lane) END
     FROM leap LEFT JOIN lanes ON lanes.lane = leap.lane WHERE leap.lane IS NOT NULL)
-    SELECT lane, due FROM found WHERE due IS NOT NULL ORDER BY 2, 1";
+    SELECT lane, CASE WHEN paused > due THEN paused ELSE due END AS due FROM found WHERE due IS NOT NULL
+    ORDER BY 2, 1";
 
 /// Open lanes with a debt that a probe can take, and when. While all of them are in flight, when the first comes back.
-const PROBES: &str = "WITH found (lane, due) AS (SELECT lane, max(probe_at, probe_until, paused_until,
-        CASE WHEN EXISTS (SELECT 1 FROM debts WHERE held = 0 AND behind = 0 AND lane = lanes.lane
-            AND lease_owner IS NULL) THEN 0
-        ELSE (SELECT min(due) FROM debts WHERE held = 0 AND behind = 0 AND lane = lanes.lane) END)
-    FROM lanes WHERE open = 1)
-    SELECT lane, due FROM found WHERE due IS NOT NULL ORDER BY 2, 1";
+macro_rules! probes {
+    ($latest:literal) => {
+        concat!(
+            "WITH found (lane, ready, due) AS (SELECT lane, ",
+            $latest,
+            "(probe_at, probe_until, paused_until), CASE WHEN EXISTS (SELECT 1 FROM debts
+                WHERE held = 0 AND behind = 0 AND lane = lanes.lane AND lease_owner IS NULL) THEN 0
+                ELSE (SELECT min(due) FROM debts WHERE held = 0 AND behind = 0 AND lane = lanes.lane) END
+            FROM lanes WHERE open = 1)
+            SELECT lane, CASE WHEN ready > due THEN ready ELSE due END AS due FROM found WHERE due IS NOT NULL
+            ORDER BY 2, 1"
+        )
+    };
+}
+const PROBES: Sql = sql::each(probes!("max"), probes!("greatest"));
 
 impl Store {
     /// Every lane with debts that can be claimed now or later, earliest first. The first says when there is
@@ -93,8 +102,8 @@ impl Store {
     /// The store cannot be read.
     pub async fn failing_triggers(&self, lane: LaneId) -> Result<Vec<TriggerId>, Error> {
         const WHAT: &str = "list the triggers of a lane";
-        let query = sqlx::query("SELECT trigger_id FROM owed WHERE lane = ? ORDER BY trigger_id");
-        let rows = query.bind(lane.0.as_bytes().as_slice()).fetch_all(self.readers()).await;
+        let query = sql::query("SELECT trigger_id FROM owed WHERE lane = $1 ORDER BY trigger_id");
+        let rows = query.bind(lane.0).fetch_all(self.readers()).await;
         let rows = rows.map_err(doing(WHAT))?;
         Ok(rows.iter().filter_map(|row| row.uuid("trigger_id").ok().map(TriggerId)).collect())
     }
@@ -107,10 +116,10 @@ impl Store {
         const WHAT: &str = "list the triggers that wait";
         let sql = "SELECT o.lane, o.trigger_id, t.version FROM lanes l JOIN owed o ON o.lane = l.lane
             JOIN triggers t ON t.id = o.trigger_id WHERE l.open = 1 AND t.removed IS NULL ORDER BY 1, 2";
-        let rows = sqlx::query(sql).fetch_all(self.readers()).await.map_err(doing(WHAT))?;
-        let read = |row: &SqliteRow| {
+        let rows = sql::query(sql).fetch_all(self.readers()).await.map_err(doing(WHAT))?;
+        let read = |row: &Row| {
             let (lane, trigger) = (LaneId(row.uuid("lane").ok()?), TriggerId(row.uuid("trigger_id").ok()?));
-            Some(WaitingTrigger { lane, trigger, version: row.try_get::<i64, _>("version").ok()? as u64 })
+            Some(WaitingTrigger { lane, trigger, version: row.try_get::<i64>("version").ok()? as u64 })
         };
         Ok(rows.iter().filter_map(read).collect())
     }
@@ -123,8 +132,8 @@ impl Store {
     /// The store cannot be written; what was moved by then stays moved.
     pub async fn move_debts(&self, trigger: TriggerId, lane: LaneId, now: Timestamp) -> Result<u64, Error> {
         const WHAT: &str = "move debts to another lane";
-        let (id, lane) = (trigger.0.as_bytes().as_slice(), lane.0.as_bytes().as_slice());
-        let query = sqlx::query("SELECT 1 FROM owed WHERE trigger_id = ? AND lane <> ? LIMIT 1");
+        let (id, lane) = (trigger.0, lane.0);
+        let query = sql::query("SELECT 1 FROM owed WHERE trigger_id = $1 AND lane <> $2 LIMIT 1");
         let elsewhere =
             query.bind(id).bind(lane).fetch_optional(self.readers()).await.map_err(doing(WHAT))?;
         if elsewhere.is_none() {
@@ -132,22 +141,23 @@ impl Store {
         }
         let mut moved = 0;
         // By session, as the index of a trigger's debts lies.
-        let mut after = (Vec::new(), i64::MIN);
+        let mut after = (Uuid::nil(), i64::MIN);
         loop {
             let mut write = self.begin(WHAT).await?;
-            let sql = "SELECT session, seq FROM debts WHERE trigger_id = ? AND (session, seq) > (?, ?)
-                ORDER BY session, seq LIMIT 1 OFFSET ?";
-            let query = sqlx::query_as(sql).bind(id).bind(after.0.clone()).bind(after.1).bind(STEP - 1);
-            let end: Option<(Vec<u8>, i64)> = query.fetch_optional(&mut *write).await.map_err(doing(WHAT))?;
+            let sql = "SELECT session, seq FROM debts WHERE trigger_id = $1 AND (session, seq) > ($2, $3)
+                ORDER BY session, seq LIMIT 1 OFFSET $4";
+            let query = sql::query(sql).bind(id).bind(after.0).bind(after.1).bind(STEP - 1);
+            let row = query.fetch_optional(&mut write).await.map_err(doing(WHAT))?;
+            let end = row.map(|row| Ok((row.uuid("session")?, row.try_get("seq")?)));
+            let end: Option<(Uuid, i64)> = end.transpose().map_err(doing(WHAT))?;
             let is_last = end.is_none();
-            // No session's id is as long.
-            let until = end.unwrap_or_else(|| (vec![0xff; 17], i64::MAX));
-            let sql = "UPDATE debts SET lane = ?1 WHERE trigger_id = ?2 AND lane <> ?1
-                AND (session, seq) > (?3, ?4) AND (session, seq) <= (?5, ?6)
-                AND (lease_owner IS NULL OR due <= ?7)";
-            let query = sqlx::query(sql).bind(lane).bind(id).bind(after.0).bind(after.1);
-            let query = query.bind(until.0.clone()).bind(until.1).bind(now.micros());
-            moved += query.execute(&mut *write).await.map_err(doing(WHAT))?.rows_affected();
+            let until = end.unwrap_or((Uuid::max(), i64::MAX));
+            let sql = "UPDATE debts SET lane = $1 WHERE trigger_id = $2 AND lane <> $1
+                AND (session, seq) > ($3, $4) AND (session, seq) <= ($5, $6)
+                AND (lease_owner IS NULL OR due <= $7)";
+            let query = sql::query(sql).bind(lane).bind(id).bind(after.0).bind(after.1);
+            let query = query.bind(until.0).bind(until.1).bind(now.micros());
+            moved += query.execute(&mut write).await.map_err(doing(WHAT))?;
             write.commit().await.map_err(doing(WHAT))?;
             if is_last {
                 return Ok(moved);
@@ -165,28 +175,28 @@ impl Store {
     pub async fn undo_far_times(&self, now: Timestamp) -> Result<u64, Error> {
         const WHAT: &str = "undo times that cannot be true";
         let far = now.plus_micros(LONGEST_WAIT).micros();
-        let sql = "SELECT EXISTS (SELECT 1 FROM debts WHERE due > ?1)
-            OR EXISTS (SELECT 1 FROM lanes WHERE paused_until > ?1 AND pause_reason = ?2)";
-        let query = sqlx::query_scalar::<_, bool>(sql).bind(far).bind(ASKED_FOR_PAUSE);
-        if !query.fetch_one(self.readers()).await.map_err(doing(WHAT))? {
+        let sql = "SELECT EXISTS (SELECT 1 FROM debts WHERE due > $1)
+            OR EXISTS (SELECT 1 FROM lanes WHERE paused_until > $1 AND pause_reason = $2)";
+        let query = sql::query(sql).bind(far).bind(ASKED_FOR_PAUSE);
+        let row = query.fetch_one(self.readers()).await.map_err(doing(WHAT))?;
+        if !row.try_get::<bool>(0).map_err(doing(WHAT))? {
             return Ok(0);
         }
         let mut write = self.begin(WHAT).await?;
-        let query = sqlx::query("UPDATE debts SET due = ? WHERE due > ?").bind(now.micros()).bind(far);
-        let debts = query.execute(&mut *write).await.map_err(doing(WHAT))?.rows_affected();
-        let sql = "UPDATE lanes SET paused_until = ? WHERE paused_until > ? AND pause_reason = ?";
-        let query = sqlx::query(sql).bind(now.micros()).bind(far).bind(ASKED_FOR_PAUSE);
-        let lanes = query.execute(&mut *write).await.map_err(doing(WHAT))?.rows_affected();
+        let query = sql::query("UPDATE debts SET due = $1 WHERE due > $2").bind(now.micros()).bind(far);
+        let debts = query.execute(&mut write).await.map_err(doing(WHAT))?;
+        let sql = "UPDATE lanes SET paused_until = $1 WHERE paused_until > $2 AND pause_reason = $3";
+        let query = sql::query(sql).bind(now.micros()).bind(far).bind(ASKED_FOR_PAUSE);
+        let lanes = query.execute(&mut write).await.map_err(doing(WHAT))?;
         write.commit().await.map_err(doing(WHAT))?;
         Ok(debts + lanes)
     }
 
-    async fn due(&self, what: &'static str, sql: &'static str) -> Result<Vec<LaneDue>, Error> {
-        let rows = sqlx::query(sql).fetch_all(self.readers()).await.map_err(doing(what))?;
+    async fn due(&self, what: &'static str, sql: impl Into<Sql>) -> Result<Vec<LaneDue>, Error> {
+        let rows = sql::query(sql).fetch_all(self.readers()).await.map_err(doing(what))?;
         // A debt whose lane is no id cannot be claimed by anybody; it keeps nobody from theirs.
-        let read = |row: &SqliteRow| {
-            Some(LaneDue { lane: LaneId(row.uuid("lane").ok()?), due: row.time("due").ok()? })
-        };
+        let read =
+            |row: &Row| Some(LaneDue { lane: LaneId(row.uuid("lane").ok()?), due: row.time("due").ok()? });
         Ok(rows.iter().filter_map(read).collect())
     }
 }

@@ -2,9 +2,10 @@
 //! more than the rate.
 
 use ringpost_model::{LaneId, Timestamp};
-use sqlx::sqlite::SqliteConnection;
 
 use crate::error::{Error, doing};
+use crate::postgres::locks::Touched;
+use crate::sql::{self, Tx};
 use crate::store::Store;
 
 /// Shares are in thousandths of a request per second.
@@ -29,6 +30,9 @@ impl Store {
             return Ok(Vec::new());
         }
         let mut write = self.begin(WHAT).await?;
+        let mut touched = Touched::default();
+        asked.iter().for_each(|(lane, _)| touched.lane(*lane));
+        touched.lock(&mut write).await.map_err(doing(WHAT))?;
         let mut granted = Vec::with_capacity(asked.len());
         for (lane, rate) in asked {
             let share = lease(&mut write, *lane, u64::from(*rate) * MILLI, owner, (now, until)).await;
@@ -40,21 +44,22 @@ impl Store {
 }
 
 async fn lease(
-    to: &mut SqliteConnection,
+    to: &mut Tx,
     lane: LaneId,
     rate: u64,
     owner: &str,
     (now, until): (Timestamp, Timestamp),
 ) -> sqlx::Result<u64> {
-    let id = lane.0.as_bytes().as_slice();
-    let sql = "SELECT count(*), coalesce(sum(share), 0) FROM lane_shares WHERE lane = ? AND owner <> ? AND until > ?";
-    let query = sqlx::query_as::<_, (i64, i64)>(sql).bind(id).bind(owner).bind(now.micros());
-    let (others, taken) = query.fetch_one(&mut *to).await?;
+    let id = lane.0;
+    let sql = "SELECT count(*), CAST(coalesce(sum(share), 0) AS BIGINT) FROM lane_shares
+        WHERE lane = $1 AND owner <> $2 AND until > $3";
+    let row = sql::query(sql).bind(id).bind(owner).bind(now.micros()).fetch_one(&mut *to).await?;
+    let (others, taken): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
     let fair = rate / (others as u64 + 1);
     let share = fair.min(rate.saturating_sub(taken as u64));
-    let sql = "INSERT INTO lane_shares (lane, owner, until, share) VALUES (?, ?, ?, ?)
-        ON CONFLICT DO UPDATE SET until = excluded.until, share = excluded.share";
-    let query = sqlx::query(sql).bind(id).bind(owner).bind(until.micros()).bind(share as i64);
+    let sql = "INSERT INTO lane_shares (lane, owner, until, share) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (lane, owner) DO UPDATE SET until = excluded.until, share = excluded.share";
+    let query = sql::query(sql).bind(id).bind(owner).bind(until.micros()).bind(share as i64);
     query.execute(to).await?;
     Ok(share)
 }

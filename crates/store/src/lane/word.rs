@@ -1,12 +1,11 @@
 //! What is said of lanes while deliveries are settled, in the order it was said.
 
 use ringpost_model::{Breaker, DeliveryId, LaneId, TenantId, Text, Timestamp};
-use sqlx::Row;
-use sqlx::sqlite::SqliteConnection;
 
 use crate::debt::Debt;
 use crate::ending::Ended;
 use crate::spent;
+use crate::sql::{self, Tx};
 
 /// One thing that is said of a lane. Words are given in the order in which they became true.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +60,19 @@ pub enum LaneWord {
     },
 }
 
+impl LaneWord {
+    /// Which lane it is about.
+    pub(crate) fn lane(&self) -> LaneId {
+        match self {
+            Self::Breaker { lane, .. }
+            | Self::Pause { lane, .. }
+            | Self::Forget { lane }
+            | Self::Revive { lane, .. } => *lane,
+            Self::Spent { debt, .. } => debt.lane,
+        }
+    }
+}
+
 /// What words led to.
 #[derive(Debug, Default)]
 pub(crate) struct Told {
@@ -72,11 +84,7 @@ pub(crate) struct Told {
     pub(crate) stale: Vec<LaneId>,
 }
 
-pub(crate) async fn apply(
-    to: &mut SqliteConnection,
-    words: &[LaneWord],
-    now: Timestamp,
-) -> sqlx::Result<Told> {
+pub(crate) async fn apply(to: &mut Tx, words: &[LaneWord], now: Timestamp) -> sqlx::Result<Told> {
     let mut told = Told::default();
     for word in words {
         match word {
@@ -100,7 +108,7 @@ pub(crate) async fn apply(
 
 /// False = another process has opened the lane meanwhile, and this word is of before that.
 async fn put_breaker(
-    to: &mut SqliteConnection,
+    to: &mut Tx,
     lane: LaneId,
     (owner, shown): (TenantId, &str),
     new: &Breaker,
@@ -112,21 +120,21 @@ async fn put_breaker(
         return Ok(false);
     }
     if *new == Breaker::Healthy {
-        let sql = "UPDATE lanes SET breaker = NULL, open = 0, probe_at = 0, probe_until = 0, changed = ?
-            WHERE lane = ?";
-        let query = sqlx::query(sql).bind(now.micros()).bind(lane.0.as_bytes().as_slice());
+        let sql = "UPDATE lanes SET breaker = NULL, open = 0, probe_at = 0, probe_until = 0, changed = $1
+            WHERE lane = $2";
+        let query = sql::query(sql).bind(now.micros()).bind(lane.0);
         query.execute(&mut *to).await?;
         drop_if_plain(to, lane, now).await?;
         return Ok(true);
     }
     let probe_at = if let Breaker::Open { probe_at, .. } = new { probe_at.micros() } else { 0 };
     let sql = "INSERT INTO lanes (lane, owner, shown, breaker, open, probe_at, probe_until, paused_until,
-            pause_reason, changed) VALUES (?, ?, ?, ?, ?, ?, 0, 0, '', ?)
-        ON CONFLICT DO UPDATE SET owner = excluded.owner, shown = excluded.shown, breaker = excluded.breaker,
+            pause_reason, changed) VALUES ($1, $2, $3, $4, $5, $6, 0, 0, '', $7)
+        ON CONFLICT (lane) DO UPDATE SET owner = excluded.owner, shown = excluded.shown, breaker = excluded.breaker,
             open = excluded.open, probe_at = excluded.probe_at, changed = excluded.changed,
             probe_until = CASE WHEN excluded.open = 1 AND lanes.open = 1 AND excluded.probe_at = lanes.probe_at
                 THEN lanes.probe_until ELSE 0 END";
-    let query = sqlx::query(sql).bind(lane.0.as_bytes().as_slice()).bind(owner.0.as_bytes().as_slice());
+    let query = sql::query(sql).bind(lane.0).bind(owner.0);
     let query = query.bind(shown).bind(json(new)).bind(new.is_open()).bind(probe_at).bind(now.micros());
     query.execute(to).await?;
     Ok(true)
@@ -143,7 +151,7 @@ fn may_follow(old: &Breaker, new: &Breaker) -> bool {
 }
 
 pub(super) async fn pause(
-    to: &mut SqliteConnection,
+    to: &mut Tx,
     lane: LaneId,
     of: Option<(TenantId, &Text)>,
     until: Timestamp,
@@ -151,15 +159,16 @@ pub(super) async fn pause(
 ) -> sqlx::Result<()> {
     let sql =
         "INSERT INTO lanes (lane, owner, shown, open, probe_at, probe_until, paused_until, pause_reason,
-            changed) VALUES (?1, ?2, ?3, 0, 0, 0, ?4, ?5, ?4)
-        ON CONFLICT DO UPDATE SET owner = coalesce(excluded.owner, lanes.owner),
+            changed) VALUES ($1, $2, $3, 0, 0, 0, $4, $5, $4)
+        ON CONFLICT (lane) DO UPDATE SET owner = coalesce(excluded.owner, lanes.owner),
             shown = CASE excluded.shown WHEN '' THEN lanes.shown ELSE excluded.shown END,
             pause_reason = CASE WHEN excluded.paused_until > lanes.paused_until
                 THEN excluded.pause_reason ELSE lanes.pause_reason END,
-            paused_until = max(excluded.paused_until, lanes.paused_until)";
-    let query = sqlx::query(sql)
-        .bind(lane.0.as_bytes().as_slice())
-        .bind(of.map(|(owner, _)| owner.0.as_bytes().to_vec()))
+            paused_until = CASE WHEN excluded.paused_until > lanes.paused_until
+                THEN excluded.paused_until ELSE lanes.paused_until END";
+    let query = sql::query(sql)
+        .bind(lane.0)
+        .bind(of.map(|(owner, _)| owner.0))
         .bind(of.map_or("", |(_, shown)| shown))
         .bind(until.micros())
         .bind(reason);
@@ -169,23 +178,19 @@ pub(super) async fn pause(
 
 /// The breaker of a lane that has a row; an error inside = it cannot be read.
 pub(super) async fn breaker(
-    from: &mut SqliteConnection,
+    from: &mut Tx,
     lane: LaneId,
 ) -> sqlx::Result<Option<serde_json::Result<Breaker>>> {
-    let query = sqlx::query("SELECT breaker FROM lanes WHERE lane = ?").bind(lane.0.as_bytes().as_slice());
+    let query = sql::query("SELECT breaker FROM lanes WHERE lane = $1").bind(lane.0);
     let Some(row) = query.fetch_optional(from).await? else { return Ok(None) };
     let text: Option<&str> = row.try_get(0)?;
     Ok(Some(text.map_or(Ok(Breaker::Healthy), serde_json::from_str)))
 }
 
 /// A lane of which nothing is known any more needs no row.
-pub(super) async fn drop_if_plain(
-    to: &mut SqliteConnection,
-    lane: LaneId,
-    now: Timestamp,
-) -> sqlx::Result<()> {
-    let query = sqlx::query("DELETE FROM lanes WHERE lane = ? AND breaker IS NULL AND paused_until <= ?");
-    query.bind(lane.0.as_bytes().as_slice()).bind(now.micros()).execute(to).await?;
+pub(super) async fn drop_if_plain(to: &mut Tx, lane: LaneId, now: Timestamp) -> sqlx::Result<()> {
+    let query = sql::query("DELETE FROM lanes WHERE lane = $1 AND breaker IS NULL AND paused_until <= $2");
+    query.bind(lane.0).bind(now.micros()).execute(to).await?;
     Ok(())
 }
 

@@ -1,13 +1,12 @@
 //! All tables of a tenant as of one moment.
 
 use ringpost_model::{Contact, Directory, TenantKey};
-use sqlx::Row;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use uuid::Uuid;
 
 use super::{StoredTables, TableVersions, contacts, lists};
 use crate::change::Kind;
-use crate::columns::Columns;
 use crate::error::{Error, doing};
+use crate::sql::{self, Row, Tx};
 use crate::store::Store;
 
 /// Contacts read at once: what a step of it holds in memory.
@@ -26,16 +25,17 @@ impl Store {
     ) -> Result<StoredTables, E> {
         const WHAT: &str = "read the tables of a tenant";
         let failed = |error| E::from(Error::database(WHAT, error));
-        let mut read = self.readers().begin().await.map_err(failed)?;
+        let mut read = self.readers().begin(WHAT).await.map_err(E::from)?;
         let mut tables = lists_of(&mut read, tenant).await.map_err(failed)?;
         let editions = editions(&mut read, tenant).await.map_err(failed)?;
         for (at, (id, edition)) in editions.iter().enumerate() {
             let mut after = String::new();
             loop {
-                let sql = "SELECT id, document FROM contacts WHERE directory = ? AND edition = ? AND id > ?
-                    ORDER BY id LIMIT ?";
-                let query = sqlx::query(sql).bind(&**id).bind(edition).bind(&after).bind(PAGE);
-                let rows = query.fetch_all(&mut *read).await.map_err(failed)?;
+                let sql =
+                    "SELECT id, document FROM contacts WHERE directory = $1 AND edition = $2 AND id > $3
+                    ORDER BY id LIMIT $4";
+                let query = sql::query(sql).bind(*id).bind(*edition).bind(after.as_str()).bind(PAGE);
+                let rows = query.fetch_all(&mut read).await.map_err(failed)?;
                 for row in &rows {
                     match contact(row) {
                         Ok(contact) => each(&tables.directories, at, contact)?,
@@ -55,7 +55,7 @@ impl Store {
     /// The store cannot be read.
     pub async fn table_lists(&self, tenant: &TenantKey) -> Result<StoredTables, Error> {
         const WHAT: &str = "read the tables of a tenant";
-        let mut read = self.readers().begin().await.map_err(doing(WHAT))?;
+        let mut read = self.readers().begin(WHAT).await?;
         lists_of(&mut read, tenant).await.map_err(doing(WHAT))
     }
 
@@ -65,19 +65,19 @@ impl Store {
     /// The store cannot be read.
     pub async fn table_versions(&self, tenant: &TenantKey) -> Result<TableVersions, Error> {
         const WHAT: &str = "read the versions of a tenant's tables";
-        let mut read = self.readers().acquire().await.map_err(doing(WHAT))?;
+        let mut read = self.readers().begin(WHAT).await?;
         versions(&mut read, tenant).await.map_err(doing(WHAT))
     }
 }
 
-async fn versions(from: &mut SqliteConnection, tenant: &TenantKey) -> sqlx::Result<TableVersions> {
-    let query = sqlx::query("SELECT kind, seq FROM changes WHERE tenant = ?").bind(tenant.as_str());
+async fn versions(from: &mut Tx, tenant: &TenantKey) -> sqlx::Result<TableVersions> {
+    let query = sql::query("SELECT kind, seq FROM changes WHERE tenant = $1").bind(tenant.as_str());
     let rows = query.fetch_all(&mut *from).await?;
     let seq = |kind: Kind| {
-        let row = rows.iter().find(|row| row.get::<&str, _>(0) == kind.name());
-        row.map_or(0, |row| row.get::<i64, _>(1) as u64)
+        let row = rows.iter().find(|row| row.try_get::<&str>(0).is_ok_and(|name| name == kind.name()));
+        row.and_then(|row| row.try_get::<i64>(1).ok()).unwrap_or_default() as u64
     };
-    let query = sqlx::query("SELECT coalesce(max(seq), 0) FROM contact_edits WHERE tenant = ?");
+    let query = sql::query("SELECT coalesce(max(seq), 0) FROM contact_edits WHERE tenant = $1");
     let edits: i64 = query.bind(tenant.as_str()).fetch_one(from).await?.try_get(0)?;
     Ok(TableVersions {
         directories: seq(Kind::Directory),
@@ -89,13 +89,13 @@ async fn versions(from: &mut SqliteConnection, tenant: &TenantKey) -> sqlx::Resu
     })
 }
 
-pub(super) async fn lists_of(from: &mut SqliteConnection, tenant: &TenantKey) -> sqlx::Result<StoredTables> {
+pub(super) async fn lists_of(from: &mut Tx, tenant: &TenantKey) -> sqlx::Result<StoredTables> {
     let versions = versions(&mut *from, tenant).await?;
-    let sql = "SELECT id, name FROM directories WHERE tenant = ? ORDER BY name, id";
-    let rows = sqlx::query(sql).bind(tenant.as_str()).fetch_all(&mut *from).await?;
-    let directory = |row: &SqliteRow| {
+    let sql = "SELECT id, name FROM directories WHERE tenant = $1 ORDER BY name, id";
+    let rows = sql::query(sql).bind(tenant.as_str()).fetch_all(&mut *from).await?;
+    let directory = |row: &Row| {
         let id = row.uuid("id")?.to_string().into();
-        Ok(Directory { id, name: row.try_get::<&str, _>("name")?.into() })
+        Ok(Directory { id, name: row.try_get::<&str>("name")?.into() })
     };
     let directories = rows.iter().map(directory).collect::<sqlx::Result<_>>()?;
     let (devices, lost_devices) = lists::devices(&mut *from, tenant).await?;
@@ -106,12 +106,12 @@ pub(super) async fn lists_of(from: &mut SqliteConnection, tenant: &TenantKey) ->
 }
 
 /// Id of each directory, in the order of the table, and which of its contacts count.
-async fn editions(from: &mut SqliteConnection, tenant: &TenantKey) -> sqlx::Result<Vec<(Vec<u8>, i64)>> {
-    let sql = "SELECT id, edition FROM directories WHERE tenant = ? ORDER BY name, id";
-    let rows = sqlx::query(sql).bind(tenant.as_str()).fetch_all(from).await?;
-    rows.iter().map(|row| Ok((row.try_get("id")?, row.try_get("edition")?))).collect()
+async fn editions(from: &mut Tx, tenant: &TenantKey) -> sqlx::Result<Vec<(Uuid, i64)>> {
+    let sql = "SELECT id, edition FROM directories WHERE tenant = $1 ORDER BY name, id";
+    let rows = sql::query(sql).bind(tenant.as_str()).fetch_all(from).await?;
+    rows.iter().map(|row| Ok((row.uuid("id")?, row.try_get("edition")?))).collect()
 }
 
-fn contact(row: &SqliteRow) -> sqlx::Result<Contact> {
+fn contact(row: &Row) -> sqlx::Result<Contact> {
     contacts::read(row.try_get(0)?, row.try_get(1)?)
 }

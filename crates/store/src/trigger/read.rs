@@ -5,14 +5,13 @@ use std::sync::Arc;
 
 use ringpost_model::{Auth, TenantKey, Text, Trigger, TriggerId};
 use serde::{Deserialize, Serialize};
-use sqlx::sqlite::{Sqlite, SqliteRow};
-use sqlx::{QueryBuilder, Row};
+use sqlx::{AssertSqlSafe, SqlSafeStr};
 
 use super::StoredTrigger;
-use crate::columns::Columns;
 use crate::error::{Error, doing};
 use crate::rows::{Rows, Unreadable};
 use crate::secret::Place;
+use crate::sql::{self, Builder, Dialect, Query, Row, Sql, Value};
 use crate::store::Store;
 
 /// What of a trigger is sealed: all that can be, or hold, a secret. Additions to the payload too: receivers ask
@@ -35,7 +34,7 @@ impl Store {
     /// # Errors
     /// The store cannot be read, or a secret does not open.
     pub async fn trigger(&self, id: TriggerId) -> Result<Option<StoredTrigger>, Error> {
-        let sql = format!("{COLUMNS} AND v.version = t.version WHERE t.id = ? AND t.removed IS NULL");
+        let sql = format!("{COLUMNS} AND v.version = t.version WHERE t.id = $1 AND t.removed IS NULL");
         self.read_one("read a trigger", sql, id, None).await
     }
 
@@ -44,7 +43,7 @@ impl Store {
     /// # Errors
     /// The store cannot be read, or a secret does not open.
     pub async fn trigger_version(&self, id: TriggerId, version: u64) -> Result<Option<StoredTrigger>, Error> {
-        let sql = format!("{COLUMNS} WHERE t.id = ? AND v.version = ?");
+        let sql = format!("{COLUMNS} WHERE t.id = $1 AND v.version = $2");
         self.read_one("read a version of a trigger", sql, id, Some(version)).await
     }
 
@@ -54,12 +53,11 @@ impl Store {
     /// The store cannot be read.
     pub async fn triggers(&self, tenant: &TenantKey) -> Result<Rows<StoredTrigger>, Error> {
         const WHAT: &str = "read the triggers of a tenant";
-        let sql = format!("{COLUMNS} AND v.version = t.version WHERE t.tenant = ? AND t.removed IS NULL");
-        let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(tenant.as_str());
+        let sql = format!("{COLUMNS} AND v.version = t.version WHERE t.tenant = $1 AND t.removed IS NULL");
+        let query = sql::query(Sql::Both(AssertSqlSafe(sql).into_sql_str())).bind(tenant.as_str());
         let rows = query.fetch_all(self.readers()).await.map_err(doing(WHAT))?;
-        let name = |row: &SqliteRow| {
-            row.uuid("id").map_or_else(|_| "a trigger".to_owned(), |id| format!("trigger {id}"))
-        };
+        let name =
+            |row: &Row| row.uuid("id").map_or_else(|_| "a trigger".to_owned(), |id| format!("trigger {id}"));
         let read = |row| self.read_trigger(WHAT, row).map_err(|error| Unreadable { row: name(row), error });
         let mut triggers: Rows<_> = rows.iter().map(read).collect();
         triggers.found.sort_by(|a, b| (&a.trigger.name, a.trigger.id).cmp(&(&b.trigger.name, b.trigger.id)));
@@ -73,7 +71,7 @@ impl Store {
         id: TriggerId,
         version: Option<u64>,
     ) -> Result<Option<StoredTrigger>, Error> {
-        let mut query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(id.0.as_bytes().as_slice());
+        let mut query = sql::query(Sql::Both(AssertSqlSafe(sql).into_sql_str())).bind(id.0);
         if let Some(version) = version {
             query = query.bind(version as i64);
         }
@@ -90,33 +88,45 @@ impl Store {
         if wanted.is_empty() {
             return Ok(HashMap::new());
         }
-        let mut query = QueryBuilder::<Sqlite>::new("WITH wanted (id, version) AS (VALUES ");
-        let mut list = query.separated(", ");
-        for (id, version) in wanted {
-            list.push("(").push_bind_unseparated(id.0.as_bytes().to_vec()).push_unseparated(", ");
-            list.push_bind_unseparated(*version as i64).push_unseparated(")");
-        }
-        // From the few that are wanted to their rows.
-        query.push(
-            ") SELECT t.id, t.tenant, v.version, t.created, v.made, v.document, v.sealed FROM wanted w
-            CROSS JOIN trigger_versions v ON v.trigger_id = w.id AND v.version = w.version
-            JOIN triggers t ON t.id = w.id",
-        );
-        let rows = query.build().fetch_all(self.readers()).await.map_err(doing(what))?;
+        let rows = self.wanted(wanted).fetch_all(self.readers()).await.map_err(doing(what))?;
         let mut versions = HashMap::with_capacity(rows.len());
         for row in &rows {
             let id = TriggerId(row.uuid("id").map_err(doing(what))?);
-            let version = row.try_get::<i64, _>("version").map_err(doing(what))? as u64;
+            let version = row.try_get::<i64>("version").map_err(doing(what))? as u64;
             versions.insert((id, version), self.read_trigger(what, row).map(Arc::new));
         }
         Ok(versions)
     }
 
-    pub(super) fn read_trigger(&self, what: &'static str, row: &SqliteRow) -> Result<StoredTrigger, Error> {
+    /// From the few that are wanted to their rows.
+    fn wanted(&self, wanted: &HashSet<(TriggerId, u64)>) -> Query {
+        const FOUND: &str =
+            "SELECT t.id, t.tenant, v.version, t.created, v.made, v.document, v.sealed FROM wanted w
+            CROSS JOIN trigger_versions v JOIN triggers t ON t.id = w.id
+            WHERE v.trigger_id = w.id AND v.version = w.version";
+        let mut query = Builder::new(self.dialect(), "WITH wanted (id, version) AS (");
+        match self.dialect() {
+            Dialect::Postgres => {
+                let ids = Value::ids(wanted.iter().map(|(id, _)| id.0));
+                let versions = Value::integers(wanted.iter().map(|(_, version)| *version as i64));
+                query.push("SELECT * FROM unnest(").push_bind(ids).push(", ").push_bind(versions).push(")");
+            }
+            Dialect::Sqlite => {
+                for (at, (id, version)) in wanted.iter().enumerate() {
+                    query.push(if at > 0 { ", (" } else { "VALUES (" }).push_bind(id.0);
+                    query.push(", ").push_bind(*version as i64).push(")");
+                }
+            }
+        }
+        query.push(") ").push(FOUND);
+        query.build()
+    }
+
+    pub(super) fn read_trigger(&self, what: &'static str, row: &Row) -> Result<StoredTrigger, Error> {
         let failed = doing(what);
         let id = TriggerId(row.uuid("id").map_err(failed)?);
         let tenant = row.tenant("tenant").map_err(failed)?;
-        let version = row.try_get::<i64, _>("version").map_err(failed)? as u64;
+        let version = row.try_get::<i64>("version").map_err(failed)? as u64;
         let document: &str = row.try_get("document").map_err(failed)?;
         let mut trigger: Trigger =
             serde_json::from_str(document).map_err(|source| damaged(what, id, source))?;

@@ -7,13 +7,15 @@ use ringpost_model::{
     TenantKey, Timestamp, Trigger, TriggerId,
 };
 use ringpost_store::{
-    Attempt, Batch, Config, Debt, Ended, Ending, Exchange, Expect, Key, Keyring, NewSession, OpenError, Store,
+    Attempt, Batch, Config, Debt, Ended, Ending, Exchange, Expect, Key, Keyring, NewSession, OpenError,
+    PostgresConfig, Store,
 };
+use sqlx::postgres::PgConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, Connection, Row};
 use uuid::{NoContext, Uuid};
 
-/// The tests of a module, for each backend. A second one adds a line here.
+/// The tests of a module, for each backend.
 macro_rules! suite {
     ($($test:ident)*) => {
         mod embedded {
@@ -24,22 +26,50 @@ macro_rules! suite {
                 }
             )*
         }
+
+        mod postgres {
+            $(
+                #[tokio::test]
+                async fn $test() {
+                    if let Some(bench) = crate::bench::Bench::postgres().await {
+                        super::$test(bench).await;
+                    }
+                }
+            )*
+        }
     };
 }
 pub(crate) use suite;
 
 /// A store that can be opened again.
 pub(crate) struct Bench {
-    folder: tempfile::TempDir,
+    place: Place,
+}
+
+enum Place {
+    Folder(tempfile::TempDir),
+    Database(Database),
 }
 
 impl Bench {
     pub(crate) fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        Self { place: Place::Folder(tempfile::tempdir().unwrap()) }
+    }
+
+    /// In a database of its own. None = no server was named, and that is said.
+    pub(crate) async fn postgres() -> Option<Self> {
+        Some(Self { place: Place::Database(Database::new().await?) })
+    }
+
+    pub(crate) fn is_postgres(&self) -> bool {
+        matches!(self.place, Place::Database(_))
     }
 
     pub(crate) fn folder(&self) -> &Path {
-        self.folder.path()
+        match &self.place {
+            Place::Folder(folder) => folder.path(),
+            Place::Database(_) => panic!("this one is in no folder"),
+        }
     }
 
     pub(crate) async fn open(&self) -> Store {
@@ -47,33 +77,58 @@ impl Bench {
     }
 
     pub(crate) async fn open_with(&self, key: char) -> Result<Store, OpenError> {
-        Store::open(Config { folder: self.folder().to_owned(), keyring: Keyring::new(self::key(key)) }).await
+        let keyring = Keyring::new(self::key(key));
+        match &self.place {
+            Place::Folder(folder) => Store::open(Config { folder: folder.path().to_owned(), keyring }).await,
+            Place::Database(database) => Store::connect(PostgresConfig::new(&database.url, keyring)).await,
+        }
     }
 
-    /// Changes rows of `store.db` behind the store's back.
+    /// Changes rows behind the store's back: of `store.db`, or of the database.
     pub(crate) async fn damage(&self, sql: &str) {
-        self.damage_file("store.db", sql).await;
+        let done = match &self.place {
+            Place::Folder(_) => self.damage_file("store.db", sql).await,
+            Place::Database(database) => database.execute(&of_ids(sql)).await,
+        };
+        assert!(done > 0, "{sql}");
+    }
+
+    /// Where the two differ.
+    pub(crate) async fn damage_each(&self, sqlite: &str, postgres: &str) {
+        self.damage(if self.is_postgres() { postgres } else { sqlite }).await;
     }
 
     /// The same with the attempts of 2026-03-10.
     pub(crate) async fn damage_day(&self, sql: &str) {
-        self.damage_file("attempts-2026-03-10.db", sql).await;
+        let done = match &self.place {
+            Place::Folder(_) => self.damage_file("attempts-2026-03-10.db", sql).await,
+            Place::Database(database) => database.execute(sql).await,
+        };
+        assert!(done > 0, "{sql}");
     }
 
-    async fn damage_file(&self, name: &str, sql: &str) {
+    async fn damage_file(&self, name: &str, sql: &str) -> u64 {
         let options = SqliteConnectOptions::new().filename(self.folder().join(name));
         let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
         let done = sqlx::query(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
-        assert!(done.rows_affected() > 0, "{sql}");
         connection.close().await.unwrap();
+        done.rows_affected()
     }
 
-    /// Rows of a table of `store.db`.
+    /// Rows of a table.
     pub(crate) async fn count(&self, table: &str) -> i64 {
-        let options = SqliteConnectOptions::new().filename(self.folder().join("store.db"));
-        let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
         let sql = AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
-        sqlx::query(sql).fetch_one(&mut connection).await.unwrap().get(0)
+        match &self.place {
+            Place::Folder(folder) => {
+                let options = SqliteConnectOptions::new().filename(folder.path().join("store.db"));
+                let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+                sqlx::query(sql).fetch_one(&mut connection).await.unwrap().get(0)
+            }
+            Place::Database(database) => {
+                let mut connection = PgConnection::connect(&database.url).await.unwrap();
+                sqlx::query(sql).fetch_one(&mut connection).await.unwrap().get(0)
+            }
+        }
     }
 
     /// As a process does that starts again.
@@ -81,6 +136,67 @@ impl Bench {
         store.close().await;
         self.open().await
     }
+
+    /// Of one in PostgreSQL.
+    pub(crate) fn url(&self) -> &str {
+        match &self.place {
+            Place::Folder(_) => panic!("this one is in files"),
+            Place::Database(database) => &database.url,
+        }
+    }
+}
+
+/// A database of PostgreSQL for one test; it goes with it.
+pub(crate) struct Database {
+    pub(crate) url: String,
+    server: String,
+    name: String,
+}
+
+impl Database {
+    /// On the server that `RINGPOST_TEST_POSTGRES` names.
+    pub(crate) async fn new() -> Option<Self> {
+        let Ok(server) = std::env::var("RINGPOST_TEST_POSTGRES") else {
+            eprintln!("skipped: RINGPOST_TEST_POSTGRES names no server; see scripts/postgres");
+            return None;
+        };
+        let name = format!("ringpost_test_{}", Uuid::now_v7().simple());
+        let (before, after) = server.rsplit_once('/').expect("the URL ends with a database");
+        let after = after.split_once('?').map_or(String::new(), |(_, options)| format!("?{options}"));
+        let url = format!("{before}/{name}{after}");
+        let mut connection = PgConnection::connect(&server).await.expect("the server that was named");
+        let sql = format!("CREATE DATABASE {name} TEMPLATE template0");
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+        Some(Self { url, server, name })
+    }
+
+    async fn execute(&self, sql: &str) -> u64 {
+        let mut connection = PgConnection::connect(&self.url).await.unwrap();
+        let done = sqlx::query(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
+        done.rows_affected()
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let (server, name) = (self.server.clone(), self.name.clone());
+        // A test's own runtime may be at its end.
+        let done = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                // A test that takes the server away has nothing to drop.
+                let Ok(mut connection) = PgConnection::connect(&server).await else { return };
+                let sql = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+                let _ = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await;
+            });
+        });
+        let _ = done.join();
+    }
+}
+
+/// An id in hexadecimal digits is a text there.
+fn of_ids(sql: &str) -> String {
+    sql.replace("= x'", "= '")
 }
 
 pub(crate) fn key(digit: char) -> Key {

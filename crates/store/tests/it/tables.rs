@@ -142,12 +142,9 @@ async fn what_is_read_is_of_one_moment(bench: Bench) {
         count += 1;
         if count == 100 {
             // Meanwhile another process puts a whole table in the place of this one.
-            let (store, acme) = (store.clone(), acme.clone());
-            let other = std::thread::spawn(move || {
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-                runtime.block_on(import(&store, &acme, "CRM", &[contact_x()]));
-            });
-            other.join().unwrap();
+            let other = async { import(&bench.open().await, &acme, "CRM", &[contact_x()]).await };
+            let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            std::thread::scope(|scope| scope.spawn(|| runtime().block_on(other)).join()).unwrap();
         }
         assert_eq!(contact.fields.get(&ContactField::FullName).map(|name| &**name), Some("before"));
         Ok(())
