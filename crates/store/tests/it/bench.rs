@@ -37,6 +37,18 @@ macro_rules! suite {
                 }
             )*
         }
+
+        /// Behind PgBouncer, which gives each transaction another connection.
+        mod pooled {
+            $(
+                #[tokio::test]
+                async fn $test() {
+                    if let Some(bench) = crate::bench::Bench::pooled().await {
+                        super::$test(bench).await;
+                    }
+                }
+            )*
+        }
     };
 }
 pub(crate) use suite;
@@ -61,6 +73,17 @@ impl Bench {
         Some(Self { place: Place::Database(Database::new().await?) })
     }
 
+    /// The same by way of PgBouncer.
+    pub(crate) async fn pooled() -> Option<Self> {
+        let Ok(pooler) = std::env::var("RINGPOST_TEST_PGBOUNCER") else {
+            eprintln!("skipped: RINGPOST_TEST_PGBOUNCER names no pooler; see scripts/postgres");
+            return None;
+        };
+        let mut database = Database::new().await?;
+        database.pooler = Some(of(&pooler, &database.name));
+        Some(Self { place: Place::Database(database) })
+    }
+
     pub(crate) fn is_postgres(&self) -> bool {
         matches!(self.place, Place::Database(_))
     }
@@ -80,7 +103,7 @@ impl Bench {
         let keyring = Keyring::new(self::key(key));
         match &self.place {
             Place::Folder(folder) => Store::open(Config { folder: folder.path().to_owned(), keyring }).await,
-            Place::Database(database) => Store::connect(PostgresConfig::new(&database.url, keyring)).await,
+            Place::Database(database) => Store::connect(database.config(keyring)).await,
         }
     }
 
@@ -136,19 +159,13 @@ impl Bench {
         store.close().await;
         self.open().await
     }
-
-    /// Of one in PostgreSQL.
-    pub(crate) fn url(&self) -> &str {
-        match &self.place {
-            Place::Folder(_) => panic!("this one is in files"),
-            Place::Database(database) => &database.url,
-        }
-    }
 }
 
 /// A database of PostgreSQL for one test; it goes with it.
 pub(crate) struct Database {
     pub(crate) url: String,
+    /// The way that stores take, where it is another.
+    pooler: Option<String>,
     server: String,
     name: String,
 }
@@ -161,13 +178,17 @@ impl Database {
             return None;
         };
         let name = format!("ringpost_test_{}", Uuid::now_v7().simple());
-        let (before, after) = server.rsplit_once('/').expect("the URL ends with a database");
-        let after = after.split_once('?').map_or(String::new(), |(_, options)| format!("?{options}"));
-        let url = format!("{before}/{name}{after}");
         let mut connection = PgConnection::connect(&server).await.expect("the server that was named");
         let sql = format!("CREATE DATABASE {name} TEMPLATE template0");
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
-        Some(Self { url, server, name })
+        let url = of(&server, &name);
+        Some(Self { url, pooler: None, server, name })
+    }
+
+    /// How stores reach it.
+    pub(crate) fn config(&self, keyring: Keyring) -> PostgresConfig {
+        let config = PostgresConfig::new(self.pooler.as_ref().unwrap_or(&self.url), keyring);
+        PostgresConfig { transaction_pooler: self.pooler.is_some(), ..config }
     }
 
     async fn execute(&self, sql: &str) -> u64 {
@@ -175,6 +196,13 @@ impl Database {
         let done = sqlx::query(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
         done.rows_affected()
     }
+}
+
+/// A URL, but of this database.
+fn of(url: &str, name: &str) -> String {
+    let (before, after) = url.rsplit_once('/').expect("the URL ends with a database");
+    let after = after.split_once('?').map_or(String::new(), |(_, options)| format!("?{options}"));
+    format!("{before}/{name}{after}")
 }
 
 impl Drop for Database {

@@ -19,5 +19,6 @@ mod order;
 mod prepare;
 mod rates;
 mod sessions;
+mod shared;
 mod spent;
 mod tables;
