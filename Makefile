@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 CARGO ?= cargo
 
-.PHONY: sim sim-several help setup build demo demo-kafka test verify bench fuzz mutants truth kafka-setup test-kafka faults bench-kafka deploy-check
+.PHONY: sim sim-several help setup build demo demo-kafka test verify bench fuzz mutants truth kafka-setup test-kafka faults bench-kafka deploy-check test-postgres bench-postgres
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -27,6 +27,11 @@ test: setup ## everything that is tested, on a bare machine
 kafka-setup: ## Apache Kafka for `make test-kafka` and to try it out (scripts/kafka): Java and Maven from Debian, Kafka from Maven
 	@scripts/kafka setup
 	@scripts/kafka get
+
+test-postgres: setup ## the store in PostgreSQL, on a server of its own in a temporary folder, and behind PgBouncer
+	scripts/postgres setup
+	$(CARGO) build --locked -p ringpost
+	scripts/postgres run --no-fsync yes $(CARGO) test --locked -p ringpost-store -p ringpost-tests --test it -- postgres pooled:: shared:: server::
 
 test-kafka: setup kafka-setup ## what is promised on Kafka, against a real broker in a temporary folder
 	$(CARGO) build --locked -p ringpost
@@ -66,6 +71,10 @@ fuzz: setup ## hostile input, SECONDS_EACH=15 for each target
 bench: build ## figures of the crates and of the whole (docs/performance.md)
 	$(CARGO) bench --locked -p ringpost-session -p ringpost-trigger -p ringpost-enrich -p ringpost-deliver -p ringpost-store -p ringpost-bus
 	$(CARGO) bench --locked -p ringpost --bench pipeline
+
+bench-postgres: setup ## what a store in PostgreSQL costs, with the server's own time (docs/performance.md)
+	scripts/postgres setup
+	scripts/postgres run $(CARGO) bench --locked -p ringpost-store --bench settle --bench claim
 
 bench-kafka: setup kafka-setup ## the worker on Kafka beside a bare rdkafka loop (docs/performance.md)
 	scripts/kafka run $(CARGO) bench --locked -p ringpost-bus --bench kafka

@@ -16,6 +16,7 @@ mod sections;
 mod setting;
 mod similar;
 mod source;
+mod store;
 
 #[cfg(test)]
 mod tests;
@@ -36,3 +37,4 @@ pub use setting::ByteSize;
 pub(crate) use similar::nearest;
 pub(crate) use source::kafka::From as RecordPart;
 pub use source::{FileSource, KafkaSource, Sources};
+pub use store::{Pooler, Postgres, StorePassword, StoreUrl};

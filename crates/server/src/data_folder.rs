@@ -33,6 +33,9 @@ const JOURNAL: &str = "journal.db";
 /// # Errors
 /// Which one is missing, and what to do.
 pub(crate) fn check(config: &Config) -> anyhow::Result<()> {
+    if config.store.postgres.url.is_some() {
+        return Ok(());
+    }
     let folder = config.data.dir.display();
     let has = |name: &str| holds_something(&config.data.dir.join(name));
     if has("journal.db") && !has("store.db") {
@@ -108,17 +111,20 @@ struct File {
 }
 
 impl Files {
-    /// As they are now. With the log on brokers there is no journal.
+    /// As they are now. With the log on brokers there is no journal, with the store in PostgreSQL no store.
     ///
     /// # Errors
     /// One is missing already.
-    pub(crate) fn of(folder: &Path, backend: Backend) -> std::io::Result<Self> {
+    pub(crate) fn of(config: &Config) -> std::io::Result<Self> {
+        let folder = &config.data.dir;
         let file = |name| {
             let path = folder.join(name);
             let log = folder.join(format!("{name}-wal"));
             Ok(File { identity: identity(&path)?, path, log })
         };
-        let names = FILES.into_iter().filter(|name| backend == Backend::Embedded || *name != JOURNAL);
+        let has_journal = config.bus.backend == Backend::Embedded;
+        let has_store = config.store.postgres.url.is_none();
+        let names = FILES.into_iter().filter(|name| if *name == JOURNAL { has_journal } else { has_store });
         Ok(Self(names.map(file).collect::<std::io::Result<_>>()?))
     }
 

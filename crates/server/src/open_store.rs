@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use clap::Args;
-use ringpost_store::{Config as StoreConfig, Key, Keyring, Store};
+use ringpost_store::{Config as StoreConfig, Key, Keyring, PostgresConfig, Store};
 
 use crate::cli::{Failure, Io};
-use crate::config::{self, Config, Flags};
+use crate::config::{self, Config, Flags, Pooler, Postgres, StorePassword, StoreUrl};
 use crate::data_folder;
 
 /// The store that a command works on.
@@ -52,7 +52,33 @@ pub(crate) async fn open_store(config: &Config) -> anyhow::Result<Store> {
     std::fs::create_dir_all(&folder).with_context(|| format!("make the data folder {}", folder.display()))?;
     data_folder::check(config)?;
     let keyring = Keyring::new(key(config)?);
-    Ok(Store::open(StoreConfig { folder, keyring }).await?)
+    let postgres = &config.store.postgres;
+    Ok(match &postgres.url {
+        None => Store::open(StoreConfig { folder, keyring }).await?,
+        Some(StoreUrl(url)) => {
+            Store::connect(PostgresConfig {
+                password: password(postgres)?,
+                connections: postgres.connections,
+                wait: postgres.wait,
+                timeout: postgres.timeout,
+                transaction_pooler: postgres.pooler == Pooler::Transaction,
+                ..PostgresConfig::new(&url.0, keyring)
+            })
+            .await?
+        }
+    })
+}
+
+/// None = it is in the URL, or none is needed.
+fn password(postgres: &Postgres) -> anyhow::Result<Option<String>> {
+    if let Some(StorePassword(password)) = &postgres.password {
+        return Ok(Some(password.0.clone()));
+    }
+    let Some(path) = &postgres.password_file else { return Ok(None) };
+    let text = std::fs::read_to_string(path);
+    let text =
+        text.with_context(|| format!("read the password from {} (store.password_file)", path.display()))?;
+    Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
 fn key(config: &Config) -> anyhow::Result<Key> {
@@ -63,9 +89,9 @@ fn key(config: &Config) -> anyhow::Result<Key> {
     Ok(key?)
 }
 
-/// Whether there is a store to look at; looking makes none.
+/// Whether there is a store to look at; looking makes none. One in PostgreSQL is there, or says itself that it is not.
 pub(crate) fn store_exists(config: &Config) -> bool {
-    config.data.dir.join("store.db").exists()
+    config.store.postgres.url.is_some() || config.data.dir.join("store.db").exists()
 }
 
 /// The configuration of a command that works on the store: a file or RINGPOST_CONFIG, and `--data`.

@@ -1,7 +1,7 @@
 //! What it costs to take up a backlog: CPU seconds for 1,000 debts claimed, for 1,000 next tries prepared, and for as
 //! many that are over.
 //!
-//! `cargo bench -p ringpost-store --bench claim`
+//! `cargo bench -p ringpost-store --bench claim`, and with PostgreSQL as well: `scripts/postgres run cargo bench …`
 
 use std::time::Instant;
 
@@ -9,8 +9,13 @@ use ringpost_model::{
     Cdr, Context, Delivery, DeliveryId, Envelope, LaneId, PbxKey, SessionId, Tenant, TenantId, TenantKey,
     Timestamp, Trigger, TriggerId,
 };
-use ringpost_store::{Batch, Config, Debt, Ended, Ending, Expect, Key, Keyring, NewSession, Store};
+use ringpost_store::{Batch, Debt, Ended, Ending, Expect, NewSession, Store};
 use uuid::Uuid;
+
+#[path = "place/place.rs"]
+mod place;
+
+use place::{own_cpu, places, server_cpu};
 
 const DEBTS: u64 = 20_000;
 const TRIGGERS: u64 = 20;
@@ -19,16 +24,19 @@ const CLAIM: usize = 64;
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(run());
+    runtime.block_on(async {
+        for place in places().await {
+            println!("in {}:", place.name);
+            run(&place.store).await;
+            place.store.close().await;
+            println!("  {} MB on disk", place.bytes().await >> 20);
+        }
+    });
 }
 
-async fn run() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let key = Key::parse(&"a".repeat(64)).expect("a key");
-    let config = Config { folder: folder.path().to_owned(), keyring: Keyring::new(key) };
-    let store = Store::open(config).await.expect("a store");
+async fn run(store: &Store) {
     let mut clock = Clock::start();
-    fill(&store).await;
+    fill(store).await;
     clock.tell("sessions and debts written");
     let mut claimed = Vec::new();
     for lane in 0..TRIGGERS {
@@ -66,23 +74,28 @@ async fn run() {
         store.settle(&Batch { ended, ..Batch::default() }, "bench", time(DEBTS)).await.expect("settled");
     }
     clock.tell("over");
-    store.close().await;
 }
 
 struct Clock {
     begun: Instant,
-    cpu: f64,
+    own: f64,
+    server: f64,
 }
 
 impl Clock {
     fn start() -> Self {
-        Self { begun: Instant::now(), cpu: cpu_seconds() }
+        Self { begun: Instant::now(), own: own_cpu(), server: server_cpu() }
     }
 
     fn tell(&mut self, what: &str) {
-        let (took, used) = (self.begun.elapsed().as_secs_f64(), cpu_seconds() - self.cpu);
+        let took = self.begun.elapsed().as_secs_f64();
         let thousands = DEBTS as f64 / 1_000.0;
-        println!("{what}: {:.0}/s, {:.4} CPU s per 1,000", DEBTS as f64 / took, used / thousands);
+        println!(
+            "  {what}: {:.0}/s, {:.4} CPU s per 1,000 of ours, {:.4} of a server",
+            DEBTS as f64 / took,
+            (own_cpu() - self.own) / thousands,
+            (server_cpu() - self.server) / thousands
+        );
         *self = Self::start();
     }
 }
@@ -172,12 +185,4 @@ fn session(n: u64, tenant: &TenantKey) -> NewSession {
     };
     // As large as one with two legs and their time line.
     NewSession::of(&envelope, vec![b'z'; 3_000])
-}
-
-/// User and system time of this process, by the kernel's ticks of 10 ms.
-fn cpu_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).unwrap_or_default();
-    (ticks(11) + ticks(12)) / 100.0
 }

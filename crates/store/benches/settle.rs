@@ -1,7 +1,7 @@
 //! What it costs to write down finished deliveries: CPU seconds for 1,000, which repeat, and the rate, which the
 //! disk and the neighbours decide.
 //!
-//! `cargo bench -p ringpost-store`
+//! `cargo bench -p ringpost-store --bench settle`, and with PostgreSQL as well: `scripts/postgres run cargo bench …`
 
 use std::time::Instant;
 
@@ -9,8 +9,13 @@ use ringpost_model::{
     AttemptId, Cdr, Context, DeliveryId, Envelope, PbxKey, SessionId, TenantId, TenantKey, Timestamp,
     TriggerId,
 };
-use ringpost_store::{Attempt, Batch, Config, Exchange, Key, Keyring, NewSession, Store};
+use ringpost_store::{Attempt, Batch, Exchange, NewSession};
 use uuid::{NoContext, Uuid};
+
+#[path = "place/place.rs"]
+mod place;
+
+use place::{Place, own_cpu, places, server_cpu};
 
 const ATTEMPTS: usize = 20_000;
 const BATCH: usize = 100;
@@ -19,30 +24,33 @@ const TENANTS: u128 = 50;
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     for (name, with_sessions) in [("attempts", false), ("attempts and sessions", true)] {
-        runtime.block_on(measure(name, with_sessions));
+        runtime.block_on(async {
+            for place in places().await {
+                measure(&place, name, with_sessions).await;
+            }
+        });
     }
 }
 
-async fn measure(name: &str, with_sessions: bool) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let key = Key::parse(&"a".repeat(64)).expect("a key");
-    let config = Config { folder: folder.path().to_owned(), keyring: Keyring::new(key) };
-    let store = Store::open(config).await.expect("a store");
+async fn measure(place: &Place, name: &str, with_sessions: bool) {
+    // The tables of the day are made by the first.
+    place.store.settle(&batch(ATTEMPTS as u64, with_sessions), "bench", time(0)).await.expect("settled");
     let batches: Vec<Batch> = (0..ATTEMPTS / BATCH).map(|n| batch(n as u64, with_sessions)).collect();
-    let (begun, cpu) = (Instant::now(), cpu_seconds());
+    let (begun, own, server) = (Instant::now(), own_cpu(), server_cpu());
     for batch in &batches {
-        store.settle(batch, "bench", Timestamp::default()).await.expect("settled");
+        place.store.settle(batch, "bench", time(0)).await.expect("settled");
     }
-    let (took, used) = (begun.elapsed().as_secs_f64(), cpu_seconds() - cpu);
-    store.close().await;
-    let files = std::fs::read_dir(folder.path()).expect("the folder");
-    let bytes: u64 = files.filter_map(|file| Some(file.ok()?.metadata().ok()?.len())).sum();
+    let took = begun.elapsed().as_secs_f64();
+    let (own, server) = (own_cpu() - own, if place.name == "files" { 0.0 } else { server_cpu() - server });
+    place.store.close().await;
     let thousands = ATTEMPTS as f64 / 1_000.0;
     println!(
-        "{name}: {:.0}/s, {:.4} CPU s per 1,000, {} KB on disk per 1,000",
+        "{name} in {}: {:.0}/s, {:.4} CPU s per 1,000 of ours and {:.4} of the server, {} KB on disk per 1,000",
+        place.name,
         ATTEMPTS as f64 / took,
-        used / thousands,
-        bytes / 1_000 / (ATTEMPTS as u64 / 1_000)
+        own / thousands,
+        server / thousands,
+        place.bytes().await / 1_000 / (ATTEMPTS as u64 / 1_000)
     );
 }
 
@@ -121,12 +129,4 @@ fn session(n: u64) -> NewSession {
     };
     // As large as one with two legs and their time line.
     NewSession::of(&envelope, vec![b'z'; 3_000])
-}
-
-/// User and system time of this process, by the kernel's ticks of 10 ms.
-fn cpu_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).unwrap_or_default();
-    (ticks(11) + ticks(12)) / 100.0
 }

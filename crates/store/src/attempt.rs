@@ -190,11 +190,13 @@ impl Store {
         Ok(failed)
     }
 
-    /// Which of these deliveries have an attempt that delivered them, in the log of this time and after.
+    /// Which of these deliveries have an attempt that delivered them, in the log of this time and after. `during`: in
+    /// PostgreSQL it is asked in the same transaction, or who holds a connection would wait for another one.
     pub(crate) async fn delivered_since(
         &self,
         deliveries: &[Delivery],
         since: Timestamp,
+        during: &mut Tx,
     ) -> Result<HashSet<DeliveryId>, Error> {
         const WHAT: &str = "look up which deliveries were delivered";
         let mut delivered = HashSet::new();
@@ -205,7 +207,11 @@ impl Store {
                     Builder::new(self.dialect(), "SELECT delivery FROM attempts WHERE ok = 1 AND ");
                 query.push_in("session", some.iter().map(|delivery| delivery.session.0));
                 query.push(" AND id >= ").push_bind(Day::of(since).first_id());
-                for row in query.build().fetch_all(log.readers()).await.map_err(part.failed(WHAT))? {
+                let rows = match self.dialect() {
+                    Dialect::Sqlite => query.build().fetch_all(log.readers()).await,
+                    Dialect::Postgres => query.build().fetch_all(&mut *during).await,
+                };
+                for row in rows.map_err(part.failed(WHAT))? {
                     delivered.insert(DeliveryId(row.uuid("delivery").map_err(part.failed(WHAT))?));
                 }
             }

@@ -29,6 +29,8 @@ pub struct Config {
     pub url: String,
     /// What secrets are sealed with.
     pub keyring: Keyring,
+    /// The password, where it is not in the URL.
+    pub password: Option<String>,
     /// Connections at a time, at most.
     pub connections: u32,
     /// For how long a statement waits for a free connection.
@@ -46,6 +48,7 @@ impl Config {
         Self {
             url: url.to_owned(),
             keyring,
+            password: None,
             connections: 10,
             wait: Duration::from_secs(10),
             timeout: Duration::from_secs(30),
@@ -93,6 +96,10 @@ impl Server {
         let url = config.url.as_str();
         let options = is_url(url).then(|| PgConnectOptions::from_str(url).ok()).flatten();
         let options = options.ok_or(OpenError::Url)?;
+        let options = match &config.password {
+            Some(password) => options.password(password),
+            None => options,
+        };
         let shown = shown(&options);
         let pool = Pool::new(options, config);
         migrate::migrate(&pool, &shown).await?;

@@ -138,7 +138,11 @@ impl Store {
                 server.days.make(pool, ahead).await.map_err(failed)?;
                 let days = server.days.list(pool).await.map_err(failed)?;
                 for day in days.into_iter().take_while(|day| day.end() <= oldest) {
-                    server.days.drop(pool, day).await.map_err(failed)?;
+                    match server.days.drop(pool, day).await.map_err(failed) {
+                        // Somebody is reading the log: the next time will do.
+                        Err(Error::Busy { .. }) => break,
+                        done => done?,
+                    }
                     dropped += 1;
                 }
             }

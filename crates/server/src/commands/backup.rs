@@ -147,6 +147,12 @@ fn make_folder(folder: &Path) -> anyhow::Result<()> {
 async fn copy(args: &Backup, config: &Config, progress: &Progress) -> anyhow::Result<Manifest> {
     let (from, into) = (&config.data.dir, &args.into);
     let began = clock::now();
+    if config.store.postgres.url.is_some() {
+        bail!(
+            "the store is in PostgreSQL: copy it with pg_dump, and the data folder with what your system has \
+             (docs/postgresql.md, Backup)"
+        );
+    }
     let key = key(config)?;
     let store = open_store(config).await?;
     // First: see above.

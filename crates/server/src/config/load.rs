@@ -14,6 +14,7 @@ use super::roles;
 use super::sections::{Breaker, Config};
 use super::setting::ByteSize;
 use super::source;
+use super::store;
 
 /// The documented default.
 pub const DEFAULT_TOML: &str = include_str!("../../../../config/default.toml");
@@ -231,6 +232,7 @@ fn rest(reader: &mut Reader, config: &mut Config) {
         SECOND..=Duration::from_secs(600),
     );
     reader.set_within("triggers.poll", &mut config.triggers.poll, MILLISECOND * 10..=Duration::from_secs(60));
+    store::resolve(reader, &mut config.store.postgres);
     reader.set_within("store.keep_sessions", &mut config.store.keep_sessions, DAY..=CENTURY);
     reader.set_within("store.keep_attempts", &mut config.store.keep_attempts, DAY..=CENTURY);
     reader.set("log.format", &mut config.log.format);

@@ -13,6 +13,7 @@ use super::mail::Mail;
 use super::roles::Serve;
 use super::setting::ByteSize;
 use super::source::Sources;
+use super::store::Postgres;
 
 const fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
@@ -331,6 +332,8 @@ impl Default for Enrich {
 /// How long durable state is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Store {
+    /// Where it is, if not in files.
+    pub postgres: Postgres,
     /// Sessions and their legs.
     pub keep_sessions: Duration,
     /// The log of attempts.
@@ -339,7 +342,7 @@ pub struct Store {
 
 impl Default for Store {
     fn default() -> Self {
-        Self { keep_sessions: days(400), keep_attempts: days(14) }
+        Self { postgres: Postgres::default(), keep_sessions: days(400), keep_attempts: days(14) }
     }
 }
 

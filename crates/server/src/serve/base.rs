@@ -41,14 +41,13 @@ impl Base {
         data_folder::check_logs(&config.data.dir)?;
         let store = open_store(&config).await?;
         let (log, journal) = open_log(&config, &store).await?;
-        let files = Files::of(&config.data.dir, config.bus.backend)
-            .context("look at the files of the data folder")?;
+        let files = Files::of(&config).context("look at the files of the data folder")?;
         // Empty until now.
         let _ = readiness.files.set(files.clone());
         metrics.adopt(log.metrics(), store.metrics()).context("register metrics")?;
         let dead_letters = dead_letters(&log, &store, Arc::clone(&metrics));
         let configured = Configured::load(store.clone(), config.triggers.poll).await?;
-        if config.serve.roles.len() < Role::ALL.len() {
+        if config.serve.roles.len() < Role::ALL.len() && !store.is_shared() {
             let folder = config.data.dir.display();
             warn!(%folder, "the store is in a folder: the processes of all other roles have to be on this machine, with the same folder");
         }

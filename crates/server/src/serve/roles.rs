@@ -162,7 +162,7 @@ pub(super) async fn dispatching(base: &Base) -> anyhow::Result<Dispatching> {
         backlog: BacklogLimits { trigger: delivery.max_owed as u64, tenant: delivery.max_owed_tenant as u64 },
         mailed: if mail.is_some() { config.mail.events.clone() } else { Vec::new() },
         // One process holds a journal: its own pace is the whole rate. On Kafka there may be more.
-        shares_rates: config.bus.backend == Backend::Kafka,
+        shares_rates: config.bus.backend == Backend::Kafka || store.is_shared(),
     };
     let (poll, readiness) = (config.triggers.poll, Arc::clone(&base.readiness));
     Ok(Dispatching { dispatch, cache, poll, mail, readiness })

@@ -219,7 +219,7 @@ impl Store {
         (owner, now, until): (&str, Timestamp, Timestamp),
     ) -> Result<Leased, Error> {
         let failed = doing(what);
-        let delivered = self.delivered(rows).await?;
+        let delivered = self.delivered(write, rows).await?;
         let (mut sorted, mut set_aside) = (Sorted::default(), 0);
         for row in rows {
             let seq = row.try_get("seq").map_err(failed)?;
@@ -258,7 +258,7 @@ impl Store {
 
     /// Of the rows whose sender has not said what came of them, those that the log knows as delivered: it died between
     /// the two commits of `settle`, and the log is the first.
-    async fn delivered(&self, rows: &[Row]) -> Result<HashSet<DeliveryId>, Error> {
+    async fn delivered(&self, write: &mut Tx, rows: &[Row]) -> Result<HashSet<DeliveryId>, Error> {
         let was_leased = |row: &&Row| matches!(row.try_get::<Option<&str>>("lease_owner"), Ok(Some(_)));
         let debts: Vec<Debt> =
             rows.iter().filter(was_leased).filter_map(|row| super::read(row).ok()).collect();
@@ -266,7 +266,7 @@ impl Store {
             return Ok(HashSet::new());
         };
         let deliveries: Vec<_> = debts.into_iter().map(|debt| debt.delivery).collect();
-        self.delivered_since(&deliveries, since.plus_micros(-LONGEST_LEASE)).await
+        self.delivered_since(&deliveries, since.plus_micros(-LONGEST_LEASE), write).await
     }
 
     /// Makes leases of `owner` last until then. Returns how many were still its own.

@@ -16,6 +16,7 @@ const OLDEST_SERVER: i64 = 15;
 
 pub(super) async fn migrate(pool: &Pool, server: &str) -> Result<(), OpenError> {
     let failed = |error| opening(server, error);
+    pool.look().await.map_err(failed)?;
     check_server(pool, server).await?;
     let mut write = Tx::Postgres(pool.begin().await.map_err(failed)?);
     locks::migration(&mut write).await.map_err(failed)?;

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use sqlx::ConnectOptions;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRow, Postgres};
+use sqlx::{ConnectOptions, Connection};
 
 use super::Config;
 use super::problem::{Away, away};
@@ -13,6 +13,8 @@ use crate::sql::PostgresQuery;
 
 /// Read committed, whatever the server's default: what is waited for is seen as it is then.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+/// No server restarts in less.
+const FRESH: Duration = Duration::from_millis(500);
 const BEGIN_READING: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 /// Connections to one database.
@@ -46,8 +48,17 @@ impl Pool {
         let pool = PgPoolOptions::new()
             .max_connections(config.connections)
             .acquire_timeout(config.wait)
-            // A connection that broke while it was idle is found by this, and not by the statement that gets it.
-            .test_before_acquire(true)
+            // A connection that broke while it was idle is found here, and not by the statement that gets it. One that
+            // was used a moment ago is not asked: that is a message for each statement.
+            .test_before_acquire(false)
+            .before_acquire(|connection, metadata| {
+                Box::pin(async move {
+                    if metadata.idle_for > FRESH {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
             .idle_timeout(Duration::from_secs(300))
             // Now and then a new one: after a failover, or a change of address, the others follow.
             .max_lifetime(Duration::from_secs(1_800))
@@ -98,6 +109,15 @@ impl Pool {
 
     pub(super) async fn close(&self) {
         self.pool.close().await;
+    }
+
+    /// Why no connection can be made, if so.
+    pub(super) async fn look(&self) -> sqlx::Result<()> {
+        match self.acquire().await {
+            // It has tried again and again; one more time for the reason.
+            Err(_) => limited(self.timeout, self.pool.connect_options().connect()).await.map(drop),
+            Ok(_) => Ok(()),
+        }
     }
 
     async fn acquire(&self) -> sqlx::Result<PoolConnection<Postgres>> {

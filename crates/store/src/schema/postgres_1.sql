@@ -303,7 +303,7 @@ CREATE TABLE attempts (
     ok SMALLINT NOT NULL,
     -- Nothing follows: the delivery is over.
     last SMALLINT NOT NULL,
-    status SMALLINT,
+    status INTEGER,
     error TEXT NOT NULL,
     address TEXT NOT NULL,
     -- Request and answer.

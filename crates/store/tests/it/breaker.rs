@@ -95,7 +95,21 @@ proptest! {
     #[test]
     fn a_lane_behaves_as_its_model(steps in prop::collection::vec(step(), 1..50), twice: bool) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(World::run(steps, twice));
+        runtime.block_on(World::run(steps, twice, Bench::new()));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    #[test]
+    fn a_lane_behaves_as_its_model_in_postgres(steps in prop::collection::vec(step(), 1..50), twice: bool) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            if let Some(bench) = Bench::postgres().await {
+                World::run(steps, twice, bench).await;
+            }
+        });
     }
 }
 
@@ -134,8 +148,7 @@ fn name(debt: &Debt) -> Id {
 }
 
 impl World {
-    async fn run(steps: Vec<Step>, twice: bool) {
-        let bench = Bench::new();
+    async fn run(steps: Vec<Step>, twice: bool, bench: Bench) {
         let store = with_triggers(&bench).await;
         let mut plain = crate::bench::trigger(2);
         plain.while_down = ringpost_model::WhileDown::Fail;

@@ -50,7 +50,21 @@ proptest! {
     #[test]
     fn claims_are_exclusive_and_in_order(steps in prop::collection::vec(step(), 1..40)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(World::run(steps));
+        runtime.block_on(World::run(steps, Bench::new()));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn claims_are_exclusive_and_in_order_in_postgres(steps in prop::collection::vec(step(), 1..40)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            if let Some(bench) = Bench::postgres().await {
+                World::run(steps, bench).await;
+            }
+        });
     }
 }
 
@@ -66,8 +80,7 @@ struct World {
 }
 
 impl World {
-    async fn run(steps: Vec<Step>) {
-        let bench = Bench::new();
+    async fn run(steps: Vec<Step>, bench: Bench) {
         let store = with_triggers(&bench).await;
         let (fired, given, delivered) = Default::default();
         let mut world = Self { store, now: 0, flying: Default::default(), fired, given, delivered };

@@ -15,13 +15,26 @@ proptest! {
     #[test]
     fn shares_are_never_more_than_the_rate_and_soon_equal(steps in prop::collection::vec((0..4_u8, 0..3_i64), 1..40)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(run(steps));
+        runtime.block_on(run(steps, Bench::new()));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(6))]
+
+    #[test]
+    fn shares_are_never_more_than_the_rate_in_postgres(steps in prop::collection::vec((0..4_u8, 0..3_i64), 1..40)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            if let Some(bench) = Bench::postgres().await {
+                run(steps, bench).await;
+            }
+        });
     }
 }
 
 /// Each step: who asks, after so many seconds.
-async fn run(steps: Vec<(u8, i64)>) {
-    let bench = Bench::new();
+async fn run(steps: Vec<(u8, i64)>, bench: Bench) {
     let store = bench.open().await;
     let (mut now, mut shares) = (0, BTreeMap::<u8, (i64, u64)>::new());
     let ask = async |owner: u8, now: i64| {

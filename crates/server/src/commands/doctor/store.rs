@@ -18,11 +18,14 @@ pub(super) async fn look(config: &Config, deep: bool, receivers: bool) -> Vec<Fi
     let store = match open_store(config).await {
         Ok(store) => store,
         Err(error) => {
-            let todo = "restore the folder from a backup, unless the text says something else";
+            let todo = match config.store.postgres.url {
+                None => "restore the folder from a backup, unless the text says something else",
+                Some(_) => "see docs/postgresql.md, unless the text says what to do",
+            };
             return vec![Finding::problem("store", format!("{error:#}"), todo)];
         }
     };
-    let mut findings = counts(&store).await;
+    let mut findings = counts(&store, config).await;
     if deep {
         if config.bus.backend == Backend::Embedded {
             findings.push(journal(config).await);
@@ -42,12 +45,15 @@ pub(super) async fn look(config: &Config, deep: bool, receivers: bool) -> Vec<Fi
     findings
 }
 
-async fn counts(store: &Store) -> Vec<Finding> {
+async fn counts(store: &Store, config: &Config) -> Vec<Finding> {
     let stats = match store.stats().await {
         Ok(stats) => stats,
         Err(error) => return vec![Finding::problem("store", error.to_string(), "restore it from a backup")],
     };
-    let text = format!("it opens with its key; {} deliveries are owed", stats.debts);
+    let url = config.store.postgres.url.as_ref();
+    let place = url.and_then(|url| ringpost_store::shown_url(&url.0.0));
+    let place = place.map_or(String::new(), |place| format!("PostgreSQL, {place}: "));
+    let text = format!("{place}it opens with its key; {} deliveries are owed", stats.debts);
     let mut findings = vec![Finding::ok("store", text)];
     if stats.damaged > 0 {
         let text = format!("{} rows could not be read and were put aside", stats.damaged);
