@@ -190,7 +190,8 @@ impl Store {
         Ok(failed)
     }
 
-    /// Which of these deliveries have an attempt that delivered them, in the log of this time and after. `during`: in
+    /// What was delivered about the sessions of these deliveries, in the log of this time and after: these, other
+    /// revisions, those of other triggers. `during`: in
     /// PostgreSQL it is asked in the same transaction, or who holds a connection would wait for another one.
     pub(crate) async fn delivered_since(
         &self,
@@ -216,8 +217,6 @@ impl Store {
                 }
             }
         }
-        // A session is of many triggers.
-        delivered.retain(|id| deliveries.iter().any(|delivery| delivery.id == *id));
         Ok(delivered)
     }
 

@@ -8,7 +8,7 @@ use sqlx::Connection;
 use sqlx::postgres::PgConnection;
 
 /// A store, and what it lies in.
-pub struct Place {
+pub(crate) struct Place {
     pub name: &'static str,
     pub store: Store,
     folder: Option<tempfile::TempDir>,
@@ -16,7 +16,7 @@ pub struct Place {
 }
 
 /// One of each kind that there is.
-pub async fn places() -> Vec<Place> {
+pub(crate) async fn places() -> Vec<Place> {
     let folder = tempfile::tempdir().expect("a folder");
     let store = Store::open(Config { folder: folder.path().to_owned(), keyring: keyring() }).await;
     let mut places = vec![Place {
@@ -44,7 +44,7 @@ impl Place {
     }
 
     /// Of what it lies in, after it was closed.
-    pub async fn bytes(&self) -> u64 {
+    pub(crate) async fn bytes(&self) -> u64 {
         let Some(folder) = &self.folder else {
             let mut connection = PgConnection::connect(&self.url).await.expect("the database");
             let sql = "SELECT pg_database_size('ringpost_bench') - pg_database_size('template1')";
@@ -61,12 +61,12 @@ fn keyring() -> Keyring {
 }
 
 /// User and system time of this process, by the kernel's ticks of 10 ms.
-pub fn own_cpu() -> f64 {
+pub(crate) fn own_cpu() -> f64 {
     ticks(Path::new("/proc/self"), &[11, 12]) / 100.0
 }
 
 /// The same of PostgreSQL: its first process with all that have ended, and those that have not.
-pub fn server_cpu() -> f64 {
+pub(crate) fn server_cpu() -> f64 {
     let Ok(dir) = std::env::var("RINGPOST_TEST_POSTGRES_DIR") else { return 0.0 };
     let pids = std::fs::read_to_string(Path::new(&dir).join("data/postmaster.pid")).unwrap_or_default();
     let first = pids.lines().next().unwrap_or_default().to_owned();

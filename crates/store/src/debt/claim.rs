@@ -20,6 +20,9 @@ const PROBED: i64 = 16;
 /// A lease is a try and some seconds; an hour is longer than any, in microseconds.
 const LONGEST_LEASE: i64 = 3_600_000_000;
 
+/// So many later revisions are looked for; a call is hardly ever corrected twice.
+const LATER_REVISIONS: u32 = 8;
+
 /// What can be claimed of a lane. Whether a newer revision is owed is asked along with it. In PostgreSQL what somebody
 /// else is about to claim is passed over.
 macro_rules! claimable {
@@ -87,6 +90,13 @@ struct Leased {
     debts: Vec<Debt>,
     /// Something was claimed, or taken out of the way: looking again may find more.
     went_on: bool,
+}
+
+/// A later revision was delivered: this one was in the hands of a process that stood still meanwhile.
+fn is_outrun(delivery: &Delivery, delivered: &HashSet<DeliveryId>) -> bool {
+    let Delivery { trigger, session, rev, .. } = *delivery;
+    let mut later = (rev + 1..=rev + LATER_REVISIONS).map(|rev| DeliveryId::of_record(trigger, session, rev));
+    !delivered.is_empty() && !delivery.is_notice() && later.any(|later| delivered.contains(&later))
 }
 
 impl Store {
@@ -233,7 +243,7 @@ impl Store {
             };
             if delivered.contains(&debt.delivery.id) {
                 sorted.delivered.push(debt.delivery);
-            } else if row.try_get("overtaken").map_err(failed)? {
+            } else if row.try_get("overtaken").map_err(failed)? || is_outrun(&debt.delivery, &delivered) {
                 sorted.overtaken.push((seq, debt.delivery));
             } else if sorted.claimed.len() < most {
                 sorted.leased.push(seq);
@@ -256,13 +266,16 @@ impl Store {
         Ok(Leased { debts: sorted.claimed, went_on })
     }
 
-    /// Of the rows whose sender has not said what came of them, those that the log knows as delivered: it died between
-    /// the two commits of `settle`, and the log is the first.
+    /// What the log knows as delivered about the sessions of these rows. Asked of rows whose sender has not said what came
+    /// of them: it died between the two commits of `settle`, and the log is the first. Where several dispatchers share the
+    /// store, asked of all: two may have had the same delivery in hand, and the slower one has written it down as owed
+    /// again.
     async fn delivered(&self, write: &mut Tx, rows: &[Row]) -> Result<HashSet<DeliveryId>, Error> {
         let was_leased = |row: &&Row| matches!(row.try_get::<Option<&str>>("lease_owner"), Ok(Some(_)));
-        let debts: Vec<Debt> =
-            rows.iter().filter(was_leased).filter_map(|row| super::read(row).ok()).collect();
-        let Some(since) = debts.iter().filter_map(|debt| debt.leased_until).min() else {
+        let is_asked = |row: &&Row| self.is_shared() || was_leased(row);
+        let debts: Vec<Debt> = rows.iter().filter(is_asked).filter_map(|row| super::read(row).ok()).collect();
+        let sent = |debt: &Debt| debt.leased_until.filter(|_| !self.is_shared()).unwrap_or(debt.queued);
+        let Some(since) = debts.iter().map(sent).min() else {
             return Ok(HashSet::new());
         };
         let deliveries: Vec<_> = debts.into_iter().map(|debt| debt.delivery).collect();

@@ -85,7 +85,7 @@ async fn shares_of_a_rate_that_are_leased_at_once_are_never_more_than_the_rate()
     for round in 0..12_i64 {
         let mut asked = JoinSet::new();
         // Not all ask every time: leases of two rounds are in force together.
-        for n in (0..3_usize).filter(|n| (round as usize + n) % 4 != 0) {
+        for n in (0..3_usize).filter(|n| !(round as usize + n).is_multiple_of(4)) {
             let stores = Arc::clone(&stores);
             asked.spawn(async move {
                 let owner = format!("process {n}");
