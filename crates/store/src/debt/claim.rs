@@ -241,9 +241,12 @@ impl Store {
                     continue;
                 }
             };
-            if delivered.contains(&debt.delivery.id) {
+            let is_asked = self.is_shared() || debt.leased_until.is_some();
+            if is_asked && delivered.contains(&debt.delivery.id) {
                 sorted.delivered.push(debt.delivery);
-            } else if row.try_get("overtaken").map_err(failed)? || is_outrun(&debt.delivery, &delivered) {
+            } else if row.try_get("overtaken").map_err(failed)?
+                || (self.is_shared() && is_outrun(&debt.delivery, &delivered))
+            {
                 sorted.overtaken.push((seq, debt.delivery));
             } else if sorted.claimed.len() < most {
                 sorted.leased.push(seq);
