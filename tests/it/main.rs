@@ -19,6 +19,7 @@ mod max_live;
 mod mistakes;
 mod neighbours;
 mod operate;
+mod postgres;
 mod reopen;
 mod retry;
 mod secrets;

@@ -43,7 +43,7 @@ pub enum OpenError {
         advice: &'static str,
         /// Why.
         #[source]
-        source: Box<sqlx::Error>,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// PostgreSQL is there, but not as the store needs it.
     #[error("open the store in PostgreSQL ({server}): {why}")]

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use ringpost_model::{Envelope, TriggerId};
 use ringpost_store::{
-    Attempt, AttemptFilter, Config, Debt, DebtFilter, Ended, EndingFilter, Key, Keyring, SessionFilter,
-    Store, StoredTrigger,
+    Attempt, AttemptFilter, Config, Debt, DebtFilter, Ended, EndingFilter, Key, Keyring, PostgresConfig,
+    SessionFilter, Store, StoredTrigger,
 };
 
 use super::Home;
@@ -23,6 +23,13 @@ impl Kept {
         let key = Key::read_or_make(&home.data().join("secret.key")).expect("the key of the installation");
         let config = Config { folder: home.data(), keyring: Keyring::new(key) };
         Self { store: Store::open(config).await.expect("the store opens") }
+    }
+
+    /// The same of one in PostgreSQL.
+    pub(crate) async fn on_postgres(home: &Home, url: &str) -> Self {
+        let key = Key::read_or_make(&home.data().join("secret.key")).expect("the key of the installation");
+        let config = PostgresConfig::new(url, Keyring::new(key));
+        Self { store: Store::connect(config).await.expect("the store opens") }
     }
 
     /// The newest record of every call, absorbed ones left out.

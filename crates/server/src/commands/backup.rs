@@ -111,6 +111,12 @@ pub fn run(args: &Backup, io: &mut Io<'_>) -> Result<Outcome, Failure> {
 
 /// Looking makes nothing: neither a folder nor a key.
 fn check_source(config: &Config) -> anyhow::Result<()> {
+    if config.store.postgres.url.is_some() {
+        bail!(
+            "the store is in PostgreSQL: copy it with pg_dump, and the data folder with what your system has \
+             (docs/postgresql.md, Backup)"
+        );
+    }
     let names = match config.bus.backend {
         Backend::Embedded => &["journal.db", "store.db"][..],
         Backend::Kafka => &["store.db"],
@@ -147,12 +153,6 @@ fn make_folder(folder: &Path) -> anyhow::Result<()> {
 async fn copy(args: &Backup, config: &Config, progress: &Progress) -> anyhow::Result<Manifest> {
     let (from, into) = (&config.data.dir, &args.into);
     let began = clock::now();
-    if config.store.postgres.url.is_some() {
-        bail!(
-            "the store is in PostgreSQL: copy it with pg_dump, and the data folder with what your system has \
-             (docs/postgresql.md, Backup)"
-        );
-    }
     let key = key(config)?;
     let store = open_store(config).await?;
     // First: see above.

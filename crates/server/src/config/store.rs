@@ -132,3 +132,42 @@ impl Setting for Pooler {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Config, Source, parse};
+    use super::*;
+
+    fn read(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
+        let variables: Vec<_> =
+            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let source =
+            Source { file: Some(("ringpost.toml", text)), variables: &variables, ..Source::default() };
+        parse(source).map(|loaded| loaded.config).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_password_of_the_database_is_in_no_file_and_on_no_page() {
+        let text = "[store]\nurl = \"postgres://ringpost:hunter2@db/calls\"\npassword = \"hunter2\"\npooler = \"pgpool\"\n";
+        let mistakes = read(text, &[]).unwrap_err();
+        insta::assert_snapshot!(mistakes, @r#"
+        ringpost.toml:2:7: store.url: a password does not belong in this file; put it into a file named by store.password_file, or into RINGPOST_STORE__PASSWORD
+        ringpost.toml:3:12: store.password: a secret does not belong in this file; put it into a file named by store.password_file, or into RINGPOST_STORE__PASSWORD
+        ringpost.toml:4:10: store.pooler: "pgpool" is no kind of pooler; write "none" or "transaction"
+        "#);
+        let url = [("RINGPOST_STORE__URL", "postgres://ringpost:hunter2@db/calls")];
+        let config = read("", &url).unwrap();
+        assert!(!format!("{config:?}").contains("hunter2"));
+        let url = config.store.postgres.url.unwrap();
+        assert_eq!(url.show(), "\"postgres://… (calls at db:5432)\"");
+    }
+
+    #[test]
+    fn what_is_no_url_of_postgresql_is_told_without_being_shown() {
+        let mistakes = read("[store]\nurl = \"mysql://ringpost:hunter2@db/calls\"\n", &[]).unwrap_err();
+        assert_eq!(
+            mistakes.trim(),
+            "ringpost.toml:2:7: store.url: no URL of PostgreSQL; write \"postgres://user@host:5432/database\""
+        );
+    }
+}

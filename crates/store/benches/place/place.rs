@@ -9,8 +9,8 @@ use sqlx::postgres::PgConnection;
 
 /// A store, and what it lies in.
 pub(crate) struct Place {
-    pub name: &'static str,
-    pub store: Store,
+    pub(crate) name: &'static str,
+    pub(crate) store: Store,
     folder: Option<tempfile::TempDir>,
     url: String,
 }

@@ -52,7 +52,14 @@ pub(crate) fn running(what: &'static str, code: &str, error: sqlx::Error) -> Err
 
 /// The same while it is opened.
 pub(super) fn opening(server: &str, error: sqlx::Error) -> OpenError {
-    OpenError::Server { server: server.to_owned(), advice: advice(&error), source: Box::new(error) }
+    let advice = advice(&error);
+    let source: Box<dyn std::error::Error + Send + Sync> = match error {
+        // As the server says it, and once.
+        sqlx::Error::Database(error) => error.message().to_owned().into(),
+        sqlx::Error::AnyDriverError(error) => error,
+        error => error.into(),
+    };
+    OpenError::Server { server: server.to_owned(), advice, source }
 }
 
 fn advice(error: &sqlx::Error) -> &'static str {

@@ -18,6 +18,7 @@ mod notices;
 mod order;
 mod prepare;
 mod rates;
+mod server;
 mod sessions;
 mod shared;
 mod spent;
