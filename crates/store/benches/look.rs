@@ -1,7 +1,7 @@
 //! What it costs dispatch to look around, twice a second, when very many receivers are down: 10,000 lanes with
 //! 100,000 debts. It looks between two tries of everybody, so all of it together has to stay far below half a second.
 //!
-//! `cargo bench -p ringpost-store --bench look`
+//! `cargo bench -p ringpost-store --bench look`, and with PostgreSQL as well: `scripts/postgres run cargo bench …`
 
 use std::time::Instant;
 
@@ -9,26 +9,39 @@ use ringpost_model::{
     Breaker, Delivery, DeliveryId, LaneId, Limits, SessionId, Tenant, TenantId, TenantKey, Thresholds,
     Timestamp, Trigger, TriggerId,
 };
-use ringpost_store::{Batch, Config, Debt, Expect, Key, Keyring, LaneWord, Store};
+use ringpost_store::{Batch, Debt, Expect, LaneWord, Store};
 use uuid::Uuid;
+
+#[path = "place/place.rs"]
+mod place;
+
+use place::{own_cpu, places, server_cpu};
 
 const LANES: u64 = 10_000;
 const DEBTS: u64 = 100_000;
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(run());
+    runtime.block_on(async {
+        for place in places().await {
+            println!("in {}:", place.name);
+            let server = server_cpu();
+            run(&place.store).await;
+            place.store.close().await;
+            let (mb, server) = (place.bytes().await >> 20, server_cpu() - server);
+            println!(
+                "  {mb} MB on disk; {:.1} CPU s of ours since the start, {server:.1} of a server",
+                own_cpu()
+            );
+        }
+    });
 }
 
-async fn run() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let key = Key::parse(&"a".repeat(64)).expect("a key");
-    let config = Config { folder: folder.path().to_owned(), keyring: Keyring::new(key) };
-    let store = Store::open(config).await.expect("a store");
+async fn run(store: &Store) {
     let begun = Instant::now();
-    fill(&store).await;
+    fill(store).await;
     tell("all written", begun);
-    look(&store, "healthy").await;
+    look(store, "healthy").await;
     let word = |lane| LaneWord::Breaker {
         lane: lane_id(lane),
         owner: owner(),
@@ -44,9 +57,8 @@ async fn run() {
     let lanes = (0..LANES).map(word).collect();
     store.settle(&Batch { lanes, ..Batch::default() }, "bench", time(DEBTS)).await.expect("settled");
     tell("all receivers go down", begun);
-    look(&store, "down").await;
-    probes(&store).await;
-    store.close().await;
+    look(store, "down").await;
+    probes(store).await;
 }
 
 /// Each part of a look.
@@ -91,7 +103,7 @@ async fn probes(store: &Store) {
 }
 
 fn tell(what: &str, begun: Instant) {
-    println!("{what}: {:.1} ms", begun.elapsed().as_secs_f64() * 1_000.0);
+    println!("  {what}: {:.1} ms", begun.elapsed().as_secs_f64() * 1_000.0);
 }
 
 async fn fill(store: &Store) {

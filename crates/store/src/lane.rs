@@ -10,7 +10,7 @@ use ringpost_model::{Breaker, LaneId, TenantId, Text, Timestamp};
 use crate::columns::undecodable;
 use crate::error::{Error, doing};
 use crate::rows::{Rows, Unreadable};
-use crate::sql::{self, Row, Tx};
+use crate::sql::{self, Row, Sql, Tx};
 use crate::store::Store;
 
 pub use owed::{ASKED_FOR_PAUSE, LaneDue, WaitingTrigger};
@@ -41,10 +41,19 @@ pub struct LaneRow {
     pub waiting: u64,
 }
 
-const LANES: &str = "SELECT lane, owner, shown, breaker, probe_until, paused_until, pause_reason,
-    (SELECT CAST(coalesce(sum(count), 0) AS BIGINT) FROM owed WHERE owed.lane = lanes.lane) AS owed,
-    (SELECT CAST(coalesce(sum(count), 0) AS BIGINT) FROM owed JOIN triggers t ON t.id = owed.trigger_id
-        WHERE owed.lane = lanes.lane AND t.held = 0) AS waiting FROM lanes ORDER BY lane";
+/// PostgreSQL adds up once for all lanes what lies in parts there.
+const LANES: Sql = sql::each(
+    "SELECT lane, owner, shown, breaker, probe_until, paused_until, pause_reason,
+        (SELECT coalesce(sum(count), 0) FROM owed WHERE owed.lane = lanes.lane) AS owed,
+        (SELECT coalesce(sum(count), 0) FROM owed JOIN triggers t ON t.id = owed.trigger_id
+            WHERE owed.lane = lanes.lane AND t.held = 0) AS waiting FROM lanes ORDER BY lane",
+    "SELECT l.lane, l.owner, l.shown, l.breaker, l.probe_until, l.paused_until, l.pause_reason,
+        CAST(coalesce(o.owed, 0) AS BIGINT) AS owed, CAST(coalesce(o.waiting, 0) AS BIGINT) AS waiting
+        FROM lanes l LEFT JOIN (
+            SELECT p.lane, sum(p.count) AS owed, sum(p.count) FILTER (WHERE t.held = 0) AS waiting
+            FROM owed_parts p LEFT JOIN triggers t ON t.id = p.trigger_id GROUP BY p.lane
+        ) AS o ON o.lane = l.lane ORDER BY l.lane",
+);
 
 impl Store {
     /// Every lane that is not plain. They are few.
