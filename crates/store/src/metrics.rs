@@ -1,11 +1,11 @@
 //! What the store counts.
 
-use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
+use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry};
 use ringpost_model::Timestamp;
 
 use crate::error::{Error, doing};
 use crate::sql::{self, Row};
-use crate::store::Store;
+use crate::store::{Backend, Store};
 
 /// Counters of one store; register them under the prefix of the caller.
 #[derive(Debug, Clone)]
@@ -14,6 +14,8 @@ pub struct Metrics {
     pub write_seconds: HistogramVec,
     /// Rows written, by table.
     pub rows: IntCounterVec,
+    /// Connections to PostgreSQL, by state: `used`, `idle`. As many `used` as `store.connections` allows: others wait.
+    pub connections: IntGaugeVec,
 }
 
 /// How much is owed, as of now.
@@ -38,9 +40,11 @@ impl Metrics {
         let buckets = vec![0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
         let seconds = HistogramOpts::new("store_operation_seconds", "Time of a write, syncs included.");
         let rows = Opts::new("store_rows_total", "Rows written.");
+        let connections = Opts::new("store_connections", "Connections to PostgreSQL.");
         Self {
             write_seconds: HistogramVec::new(seconds.buckets(buckets), &["operation"]).expect("a valid name"),
             rows: IntCounterVec::new(rows, &["table"]).expect("a valid name"),
+            connections: IntGaugeVec::new(connections, &["state"]).expect("a valid name"),
         }
     }
 
@@ -50,6 +54,7 @@ impl Metrics {
     /// A name is taken already.
     pub fn register(&self, registry: &Registry) -> Result<(), prometheus::Error> {
         registry.register(Box::new(self.write_seconds.clone()))?;
+        registry.register(Box::new(self.connections.clone()))?;
         registry.register(Box::new(self.rows.clone()))
     }
 
@@ -68,6 +73,11 @@ impl Store {
             (SELECT CAST(coalesce(sum(count), 0) AS BIGINT) FROM owed o JOIN triggers t ON t.id = o.trigger_id WHERE t.held = 1),
             (SELECT count(*) FROM dead_letters WHERE replayed IS NULL), (SELECT count(*) FROM spent),
             (SELECT count(*) FROM damaged)";
+        if let Backend::Postgres(server) = &self.inner.backend {
+            let (used, idle) = server.pool().connections();
+            self.inner.metrics.connections.with_label_values(&["used"]).set(used);
+            self.inner.metrics.connections.with_label_values(&["idle"]).set(idle);
+        }
         let row = sql::query(sql).fetch_one(self.readers()).await.map_err(doing("count what is owed"))?;
         stats(&row).map_err(doing("count what is owed"))
     }

@@ -107,6 +107,12 @@ impl Pool {
         given_up(&mut connection, rows)
     }
 
+    /// How many are in use, and how many are not.
+    pub(crate) fn connections(&self) -> (i64, i64) {
+        let idle = self.pool.num_idle() as i64;
+        ((i64::from(self.pool.size()) - idle).max(0), idle)
+    }
+
     pub(super) async fn close(&self) {
         self.pool.close().await;
     }

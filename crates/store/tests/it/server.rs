@@ -200,3 +200,66 @@ async fn write_on(store: Store, acknowledged: tokio::sync::watch::Sender<u64>) -
     }
     (count, failures)
 }
+
+/// A way to the server that can go silent: what is sent then arrives nowhere, and nobody is told.
+struct Way {
+    url: String,
+    silent: tokio::sync::watch::Sender<u32>,
+}
+
+impl Way {
+    async fn to(url: &str) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (before, after) = url.rsplit_once('@').unwrap();
+        let (server, database) = after.split_once('/').unwrap();
+        let url = format!("{before}@{}/{database}", listener.local_addr().unwrap());
+        let (silent, state) = tokio::sync::watch::channel(0);
+        let server = server.to_owned();
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                tokio::spawn(carry(client, server.clone(), state.clone()));
+            }
+        });
+        Self { url, silent }
+    }
+}
+
+/// Until it is told to be silent; then it holds both ends open for ever. One that begins in silence is never carried.
+async fn carry(
+    mut client: tokio::net::TcpStream,
+    server: String,
+    mut silent: tokio::sync::watch::Receiver<u32>,
+) {
+    let since = *silent.borrow_and_update();
+    let mut server = tokio::net::TcpStream::connect(server).await.unwrap();
+    if since % 2 == 0 {
+        tokio::select! {
+            _ = tokio::io::copy_bidirectional(&mut client, &mut server) => return,
+            _ = silent.changed() => {}
+        }
+    }
+    std::future::pending::<()>().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_goes_silent_is_given_up_and_another_one_made() {
+    let Some(database) = Database::new().await else { return };
+    let way = Way::to(&database.url).await;
+    let limits = PostgresConfig {
+        wait: Duration::from_secs(1),
+        timeout: Duration::from_secs(1),
+        ..database.config(keyring())
+    };
+    let store = Store::connect(PostgresConfig { url: way.url.clone(), ..limits }).await.unwrap();
+    store.put_tenant(&tenant("acme"), at(0)).await.unwrap();
+    // Odd = silent, also for new ones.
+    way.silent.send_replace(1);
+    let error = store.put_tenant(&tenant("globex"), at(0)).await.unwrap_err();
+    assert!(matches!(error, Error::Away { .. }), "{}", told(&error));
+    let error = store.tenants().await.unwrap_err();
+    assert!(error.is_temporary(), "{}", told(&error));
+    // New ones are carried again; the old ones stay as they are.
+    way.silent.send_replace(2);
+    store.put_tenant(&tenant("globex"), at(0)).await.unwrap();
+    assert_eq!(store.tenants().await.unwrap().len(), 2);
+}
