@@ -80,6 +80,8 @@ struct Sorted {
     claimed: Vec<Debt>,
     /// A newer revision goes in their place.
     overtaken: Vec<(i64, Delivery)>,
+    /// A newer revision was delivered instead.
+    outrun: Vec<Delivery>,
     /// The log knows them as delivered.
     delivered: Vec<Delivery>,
     leased: Vec<i64>,
@@ -244,9 +246,9 @@ impl Store {
             let is_asked = self.is_shared() || debt.leased_until.is_some();
             if is_asked && delivered.contains(&debt.delivery.id) {
                 sorted.delivered.push(debt.delivery);
-            } else if row.try_get("overtaken").map_err(failed)?
-                || (self.is_shared() && is_outrun(&debt.delivery, &delivered))
-            {
+            } else if self.is_shared() && is_outrun(&debt.delivery, &delivered) {
+                sorted.outrun.push(debt.delivery);
+            } else if row.try_get("overtaken").map_err(failed)? {
                 sorted.overtaken.push((seq, debt.delivery));
             } else if sorted.claimed.len() < most {
                 sorted.leased.push(seq);
@@ -260,9 +262,9 @@ impl Store {
             query.build().execute(&mut *write).await.map_err(failed)?;
         }
         only_locked(write, &mut sorted).await.map_err(failed)?;
-        let went_on = set_aside + sorted.leased.len() + sorted.overtaken.len() + sorted.delivered.len() > 0;
-        let superseded: Vec<Ended> =
-            sorted.overtaken.into_iter().map(|(_, delivery)| strand::superseded(delivery, now)).collect();
+        let superseded = sorted.overtaken.into_iter().map(|(_, delivery)| delivery).chain(sorted.outrun);
+        let superseded: Vec<Ended> = superseded.map(|delivery| strand::superseded(delivery, now)).collect();
+        let went_on = set_aside + sorted.leased.len() + superseded.len() + sorted.delivered.len() > 0;
         self.write_log(what, write, &Log { ended: &superseded, ..Log::default() }).await?;
         let over = superseded.iter().map(|ended| &ended.delivery).chain(&sorted.delivered);
         delete(write, over, owner, now).await.map_err(failed)?;
@@ -336,14 +338,20 @@ impl Store {
 /// Of what is over only that whose line in trigger and session is ours: rows are held already, so that waiting could
 /// last for ever. The rest is for the next turn, or for who has the lock. With SQLite nobody else is there.
 async fn only_locked(to: &mut Tx, sorted: &mut Sorted) -> sqlx::Result<()> {
-    if to.dialect() == Dialect::Sqlite || sorted.overtaken.is_empty() && sorted.delivered.is_empty() {
+    let is_none = sorted.overtaken.is_empty() && sorted.outrun.is_empty() && sorted.delivered.is_empty();
+    if to.dialect() == Dialect::Sqlite || is_none {
         return Ok(());
     }
-    let over = sorted.overtaken.iter().map(|(_, delivery)| delivery).chain(&sorted.delivered);
+    let overtaken = sorted.overtaken.iter().map(|(_, delivery)| delivery);
+    let over = overtaken.chain(&sorted.outrun).chain(&sorted.delivered);
     let strands: Vec<_> = over.map(|delivery| (delivery.trigger, delivery.session)).collect();
     let mut ours = locks::try_strands(to, strands.into_iter()).await?.into_iter();
     sorted.overtaken.retain(|_| ours.next().unwrap_or_default());
+    sorted.outrun.retain(|_| ours.next().unwrap_or_default());
     sorted.delivered.retain(|_| ours.next().unwrap_or_default());
+    if sorted.overtaken.is_empty() {
+        return Ok(());
+    }
     // What overtook it may have gone before the lock was ours.
     let asked = Value::integers(sorted.overtaken.iter().map(|(seq, _)| *seq));
     let rows = sql::query(STILL_OVERTAKEN).bind(asked).fetch_all(to).await?;

@@ -10,7 +10,7 @@ use sqlx::{Connection, Row};
 use tokio::task::JoinSet;
 
 use crate::bench::{
-    Bench, Database, at, debt, delivery, ended, key, lane, names, settle_debts, tenant, tenant_key,
+    Bench, Database, at, attempt, debt, delivery, ended, key, lane, names, settle_debts, tenant, tenant_key,
     with_triggers,
 };
 use crate::lanes::{open_at, says, tell};
@@ -256,4 +256,23 @@ async fn a_change_waits_for_the_one_before_it() {
     let changes = store.changes_since(0).await.unwrap();
     let seen: Vec<_> = changes.iter().map(|change| (change.kind, change.tenant.clone())).collect();
     assert_eq!(seen, [(Kind::Pbx, None), (Kind::Tenant, Some(tenant_key("acme")))]);
+}
+
+/// A process stood still with a revision in its hands; meanwhile another one delivered it, or the one after it. What it
+/// writes down as owed then is over, and is not in the way of others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_delivered_meanwhile_or_its_correction_is_not_sent_again() {
+    let Some(bench) = Bench::postgres().await else { return };
+    let store = with_triggers(&bench).await;
+    let attempts = vec![attempt(&delivery(1, 1, 1), at(1), 1), attempt(&delivery(1, 2, 2), at(1), 2)];
+    store.settle(&Batch { attempts, ..Batch::default() }, "quick", at(1)).await.unwrap();
+    let owed = (1..=3).map(|session| debt(delivery(1, session, 1), at(0))).collect();
+    settle_debts(&store, owed, at(2)).await;
+    let claimed = store.claim(lane(1), "me", at(3), 100, at(20)).await.unwrap();
+    assert_eq!(claimed.iter().map(|debt| names(&debt.delivery)).collect::<Vec<_>>(), [(1, 3, 1)]);
+    let left = store.debts(&DebtFilter::default(), 10).await.unwrap();
+    assert_eq!(left.iter().map(|debt| names(&debt.delivery)).collect::<Vec<_>>(), [(1, 3, 1)]);
+    let endings = store.endings(&EndingFilter::default(), 10).await.unwrap();
+    let ended: Vec<_> = endings.iter().map(|ended| (names(&ended.delivery), ended.ending)).collect();
+    assert_eq!(ended, [((1, 2, 1), Ending::Superseded)]);
 }
