@@ -232,7 +232,7 @@ async fn carry(
 ) {
     let since = *silent.borrow_and_update();
     let mut server = tokio::net::TcpStream::connect(server).await.unwrap();
-    if since % 2 == 0 {
+    if since.is_multiple_of(2) {
         tokio::select! {
             _ = tokio::io::copy_bidirectional(&mut client, &mut server) => return,
             _ = silent.changed() => {}
