@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use ringpost_model::{Cdr, Envelope, Leg, LegId, LegRecord, LegReport, Report};
+use ringpost_model::{Cdr, Envelope, Faces, Leg, LegId, LegRecord, LegReport, Report, Text};
 
 use super::Machine;
 use super::stubs::{StubLeg, fnv, leg_hash};
@@ -64,14 +64,51 @@ fn worked_out(settings: &Arc<Settings>, of: &Envelope, late: &[&LegRecord]) -> O
     machine.one_record(!of.cdr.partial)
 }
 
-/// Whether two records tell the same course of a call; names, numbers and prices may come from elsewhere.
-fn is_same_course(a: &Cdr, b: &Cdr) -> bool {
+/// Whether a record says what its legs say. Where they say nothing, tables may have filled a name, a user, a group or a
+/// price in.
+fn is_same_course(own: &Cdr, told: &Cdr) -> bool {
     let course = |cdr: &Cdr| {
         let seconds = (cdr.dur, cdr.ring, cdr.talk, cdr.hold, cdr.park);
-        let outcome = (cdr.direction, cdr.call_type, cdr.ans, cdr.lost, cdr.lost_in_park);
+        let outcome = (cdr.direction, cdr.call_type, cdr.t2t, cdr.ans, cdr.lost, cdr.lost_in_park);
         (cdr.start, cdr.end, cdr.answer, seconds, outcome)
     };
-    course(a) == course(b)
+    course(own) == course(told)
+        && fixed(own) == fixed(told)
+        && filled(own).into_iter().zip(filled(told)).all(|(own, told)| own.is_empty() || own == told)
+        && (own.rate.is_none() || own.rate == told.rate)
+}
+
+/// What no table fills in.
+fn fixed(cdr: &Cdr) -> ([&Text; 10], &[Text]) {
+    let Faces { first_rang, last_rang, answered, last_answered } = &cdr.devices;
+    let [first_rang, last_rang, answered, last_answered] =
+        [first_rang, last_rang, answered, last_answered].map(|device| &device.number);
+    let (cli, ddi) = (&cdr.cli, &cdr.ddi.number);
+    let (route_id, route_name, cause) = (&cdr.route_id, &cdr.route_name, &cdr.cause);
+    let texts = [
+        &cli.number,
+        &cli.name,
+        ddi,
+        first_rang,
+        last_rang,
+        answered,
+        last_answered,
+        route_id,
+        route_name,
+        cause,
+    ];
+    (texts, &cdr.recording_ids)
+}
+
+/// What a table may have filled in.
+fn filled(cdr: &Cdr) -> Vec<&Text> {
+    let groups = [&cdr.first_group, &cdr.last_group, &cdr.answer_group, &cdr.ddi.name];
+    let faces = [&cdr.devices, &cdr.users, &cdr.agents].into_iter().flat_map(
+        |Faces { first_rang, last_rang, answered, last_answered }| {
+            [first_rang, last_rang, answered, last_answered]
+        },
+    );
+    groups.into_iter().chain(faces.flat_map(|one| [&one.number, &one.name])).collect()
 }
 
 /// As new as the newest of a leg's late records: what was known of it is joined with them, and not dropped.
