@@ -83,8 +83,7 @@ async fn starts_with_everything(home: &Home, receiver: &Receiver, name: &str) {
             requests[before..].iter().any(|it| it.session() == session_of(name))
         })
         .await;
-    let (status, log) = serve.stop().await;
-    assert_eq!(status.code(), Some(0), "{}", log.join("\n"));
+    let log = serve.stops_well().await;
     assert!(!log.iter().any(|line| line.contains("panicked")), "{}", log.join("\n"));
     let listed = home.run(&["calls", "list", "--limit", "1000"]);
     assert_eq!(listed.code, Some(0), "{}", listed.stderr);
@@ -228,8 +227,7 @@ async fn a_damaged_day_of_attempts_is_set_aside_and_stops_nothing() {
                 value("deliver_debts") == 0.0 && value("stage_lag_records{stage=\"dispatch\"}") == 0.0
             })
             .await;
-        let (status, log) = serve.stop().await;
-        assert_eq!(status.code(), Some(0), "{}", log.join("\n"));
+        serve.stops_well().await;
         let aside = path.with_extension("db.damaged-1");
         assert!(aside.exists(), "{name}: it was not kept");
         assert!(path.exists(), "{name}: no new one was made");

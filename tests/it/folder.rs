@@ -131,7 +131,6 @@ async fn a_file_or_folder_that_goes_while_it_runs_has_legs_refused_until_it_is_b
         .until("the last call", |requests| requests.iter().any(|it| it.session() == session_of("end")))
         .await;
     assert!(!sessions.is_empty());
-    let (status, log) = serve.stop().await;
-    assert_eq!(status.code(), Some(0), "{}", log.join("\n"));
+    let log = serve.stops_well().await;
     assert!(!log.iter().any(|line| line.contains("panicked")), "{}", log.join("\n"));
 }

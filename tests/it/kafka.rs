@@ -80,6 +80,13 @@ allow_networks = ["127.0.0.0/8"]
         Kafka::open(config).await.expect("the topics are as they have to be")
     }
 
+    /// There are records in the topic of records, and each revision of one is there once.
+    async fn has_each_record_once(&self) {
+        let records = self.records().await;
+        let repeated: Vec<_> = records.iter().filter(|(_, times)| **times != 1).collect();
+        assert!(!records.is_empty() && repeated.is_empty(), "{repeated:?}");
+    }
+
     /// How often each revision of a record is in the topic of records.
     async fn records(&self) -> HashMap<(String, u64), usize> {
         let group = format!("look-{:08x}", rand::random::<u32>());
@@ -121,12 +128,9 @@ async fn on_kafka_a_process_that_is_killed_again_and_again_makes_each_record_onc
     sending.to(Some(serve.intake));
     sending.done().await;
     settle_down(&serve, &traffic, &receiver).await;
-    let (status, log) = serve.stop().await;
-    assert_eq!(status.code(), Some(0), "{}", log.join("\n"));
+    serve.stops_well().await;
     judge(&traffic, &Kept::open(home).await, &receiver.requests()).await;
-    let records = brokered.records().await;
-    let repeated: Vec<_> = records.iter().filter(|(_, times)| **times != 1).collect();
-    assert!(!records.is_empty() && repeated.is_empty(), "{repeated:?}");
+    brokered.has_each_record_once().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -146,8 +150,7 @@ async fn on_kafka_legs_that_another_program_wrote_to_the_topic_become_records_to
         expected.iter().all(|session| records.get(&(session.clone(), 1)) == Some(&1)).then_some(())
     })
     .await;
-    let (status, log) = serve.stop().await;
-    assert_eq!(status.code(), Some(0), "{}", log.join("\n"));
+    serve.stops_well().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -179,6 +182,5 @@ async fn on_kafka_legs_with_a_wrong_key_meet_the_others_of_their_call_and_are_co
     .await;
     let call = session_of("a");
     assert!(records.iter().all(|((session, _), times)| *session == call && *times == 1), "{records:?}");
-    let (status, log) = serve.stop().await;
-    assert_eq!(status.code(), Some(0), "{}", log.join("\n"));
+    serve.stops_well().await;
 }

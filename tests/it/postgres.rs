@@ -93,8 +93,7 @@ async fn on_postgresql_a_process_that_is_killed_sends_every_call() {
     sending.to(Some(serve.intake));
     sending.done().await;
     settle_down(&serve, &traffic, &receiver).await;
-    let (status, log) = serve.stop().await;
-    assert_eq!(status.code(), Some(0), "{}", log.join("\n"));
+    serve.stops_well().await;
     judge(&traffic, &Kept::on_postgres(&home, &server.url).await, &receiver.requests()).await;
 }
 
@@ -120,8 +119,7 @@ async fn postgresql_that_is_killed_and_taken_away_costs_no_call() {
     server.again();
     sending.done().await;
     settle_down(&serve, &traffic, &receiver).await;
-    let (status, log) = serve.stop().await;
-    assert_eq!(status.code(), Some(0), "{}", log.join("\n"));
+    serve.stops_well().await;
     judge(&traffic, &Kept::on_postgres(&home, &server.url).await, &receiver.requests()).await;
 }
 

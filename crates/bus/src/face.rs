@@ -42,9 +42,6 @@ pub struct Subscription {
 
 /// One member of a consumer group: reads partitions, and makes what follows from them durable.
 pub trait Worker: Send + 'static {
-    /// How many partitions each of its topics has; which one a key belongs to follows from it ([`crate::partition_of`]).
-    fn partitions(&self) -> u32;
-
     /// The next thing that happens. Waits for it; where all partitions are read to their end, and that was not
     /// told within `patience`, that is [`Event::Idle`]. May be dropped half-way: nothing is lost.
     ///

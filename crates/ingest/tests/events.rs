@@ -2,13 +2,19 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
 use ringpost_ingest::{Decoded, Source, decode, frames};
-use ringpost_model::{Dialect, LegRecord, PbxKey, TenantKey, Timestamp};
-use ringpost_session::{Config, Machine, Output, Settings};
+use ringpost_model::{Dialect, PbxKey, TenantKey};
 use serde_json::{Map, Value};
+
+#[path = "support/calls.rs"]
+mod calls;
+#[path = "support/fixtures.rs"]
+mod fixtures;
+
+use calls::records;
+use fixtures::{fixture, fixtures, told};
 
 fn source() -> Source<'static> {
     Source { tenant: TenantKey::new("acme").ok(), pbx: PbxKey::new("fs1").ok(), ..Source::default() }
@@ -18,54 +24,11 @@ fn read(bytes: &[u8]) -> Decoded {
     decode(Dialect::FreeswitchEvent, &source(), bytes)
 }
 
-/// The records of the calls, as one offline run prints them.
-fn records(legs: impl IntoIterator<Item = LegRecord>) -> Vec<Map<String, Value>> {
-    let mut machine = Machine::new(Config::offline(), Arc::new(Settings::default()));
-    for leg in legs {
-        machine.handle(Timestamp::from_micros(0), leg);
-    }
-    machine.finish();
-    let mut records = Vec::new();
-    while let Some(output) = machine.poll() {
-        if let Output::Record(envelope) = output {
-            let Value::Object(record) = serde_json::to_value(&envelope.cdr).unwrap() else { unreachable!() };
-            records.push(record);
-        }
-    }
-    records
-}
-
-/// All that differs from call to call, as text.
-fn told(record: &Map<String, Value>) -> String {
-    let of_interest = |key: &str| !["id", "dType", "sVer", "pbxId", "tz"].contains(&key);
-    let entries = record.iter().filter(|(key, _)| of_interest(key));
-    let entries = entries.map(|(key, value)| format!("{key}={}", value.to_string().trim_matches('"')));
-    entries.collect::<Vec<_>>().join(" ")
-}
-
-fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
-    paths.sort();
-    let name = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
-    paths.iter().map(|path| (name(path), std::fs::read(path).unwrap())).collect()
-}
-
-fn fixtures() -> Vec<(String, Vec<u8>)> {
-    let fixtures = files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/freeswitch-event"));
-    assert!(!fixtures.is_empty());
-    fixtures
-}
-
-fn fixture(name: &str) -> Vec<u8> {
-    fixtures().into_iter().find(|(file, _)| file == name).unwrap().1
-}
-
 /// One line a fixture; the calls begin at 09:00 on 2026-03-10. Worked out by hand from the times in them.
 #[test]
 fn calls_of_every_way_come_out_as_they_happened() {
     let mut out = String::new();
-    for (name, bytes) in fixtures() {
+    for (name, bytes) in fixtures(Dialect::FreeswitchEvent) {
         let decoded = read(&bytes);
         assert_eq!(decoded.rejects, [], "{name}");
         let records = records(decoded.records);
@@ -77,7 +40,7 @@ fn calls_of_every_way_come_out_as_they_happened() {
 
 #[test]
 fn the_order_in_which_events_come_does_not_matter() {
-    for (name, bytes) in fixtures() {
+    for (name, bytes) in fixtures(Dialect::FreeswitchEvent) {
         let legs = read(&bytes).records;
         let expected = records(legs.clone());
         assert_eq!(records(legs.into_iter().rev()), expected, "{name}");
@@ -87,14 +50,14 @@ fn the_order_in_which_events_come_does_not_matter() {
 /// What each event says, before anything is put together.
 #[test]
 fn legs_of_a_held_call() {
-    let legs = read(&fixture("incoming-held.ndjson")).records;
+    let legs = read(&fixture(Dialect::FreeswitchEvent, "incoming-held.ndjson")).records;
     let lines: Vec<String> = legs.iter().map(|leg| serde_json::to_string(leg).unwrap()).collect();
     insta::assert_snapshot!(lines.join("\n"));
 }
 
 #[test]
 fn text_of_the_event_socket_says_what_json_says() {
-    let text = fixture("outgoing-socket.txt");
+    let text = fixture(Dialect::FreeswitchEvent, "outgoing-socket.txt");
     let decoded = read(&text);
     assert_eq!((decoded.accepted, decoded.notes.passed_over, decoded.rejects.len()), (18, 9, 0));
     let json: Vec<String> = frames(Dialect::FreeswitchEvent, &text)
@@ -168,7 +131,7 @@ fn a_leg_is_known_by_any_of_its_ids() {
 /// leg says only that its last bridge was with the desk.
 #[test]
 fn what_comes_after_a_bridge_is_no_talk() {
-    let fixture = String::from_utf8(fixture("incoming-held.ndjson")).unwrap();
+    let fixture = String::from_utf8(fixture(Dialect::FreeswitchEvent, "incoming-held.ndjson")).unwrap();
     let desk_leaves = |line: &str| {
         let is_of_desk =
             line.contains(r#""Unique-ID": "6b0e3a52-0000-4000-8000-00000000000b", "Call-Direction"#);

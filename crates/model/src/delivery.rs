@@ -8,6 +8,9 @@ use crate::{SessionId, TenantId, TenantKey, TriggerId};
 /// Namespace of delivery ids: ours, so that no other generator meets it.
 const DELIVERY_NAMESPACE: Uuid = Uuid::from_u128(0x2c9d6d0e_5c1b_5f0a_8f7e_4b6d1a0c3e55);
 
+/// So many later revisions are looked for; a call is hardly ever corrected twice.
+const LATER_REVISIONS: u32 = 8;
+
 /// The same on every try and after every crash, so a receiver can drop repeats: header `webhook-id`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -60,4 +63,17 @@ pub struct Delivery {
     pub rev: u32,
     /// False when a revision is told that no longer matches (`revisions: all`).
     pub matches: bool,
+}
+
+impl Delivery {
+    /// The deliveries of later revisions, as far as anybody looks for them: after one of them this one must not come.
+    /// None of a notice.
+    pub fn later(&self) -> impl Iterator<Item = Self> {
+        let first = if self.is_notice() { self.rev + LATER_REVISIONS } else { self.rev };
+        (first + 1..=self.rev + LATER_REVISIONS).map(|rev| Self {
+            id: DeliveryId::of_record(self.trigger, self.session, rev),
+            rev,
+            ..self.clone()
+        })
+    }
 }

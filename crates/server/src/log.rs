@@ -185,13 +185,6 @@ impl Log for ServedLog {
 }
 
 impl Worker for ServedWorker {
-    fn partitions(&self) -> u32 {
-        match self {
-            Self::Embedded(worker) => worker.partitions(),
-            Self::Kafka(worker) => worker.partitions(),
-        }
-    }
-
     async fn next(&mut self, patience: Duration) -> Result<Event, Error> {
         match self {
             Self::Embedded(worker) => worker.next(patience).await,

@@ -8,25 +8,20 @@ use serde_json::{Map, Value};
 
 use crate::bare;
 use crate::dice::Dice;
+use crate::messages::{Call, Post};
 use crate::scenario;
-use crate::script::{LegNo, MS, Micros, S, Script, ScriptLeg, Teller, truth};
-
-/// The events of one call, and its expected record.
-pub(crate) struct Call {
-    pub(crate) script: Script,
-    pub(crate) messages: Vec<(Micros, Vec<u8>)>,
-}
+use crate::script::{LegNo, Micros, Script, ScriptLeg, truth};
 
 /// Makes up one call and writes its events.
 pub(crate) fn call(dice: &mut Dice, begin: Micros, tag: &str) -> Call {
     let mut script = scenario::of_messages(dice, begin, tag, true);
     bare::reduce(&mut script, false);
     debug_assert!(truth::record(&script, 0).dur < 86_400);
-    let mut writer = Writer { script: &script, dice, messages: Vec::new() };
+    let mut writer = Writer { script: &script, post: Post::new(dice) };
     for place in 0..script.legs.len() {
         writer.leg(LegNo(place));
     }
-    let mut messages = writer.messages;
+    let mut messages = writer.post.sent();
     // A clock that is behind writes earlier times, but nothing arrives before it happens.
     messages.iter_mut().for_each(|(at, _)| *at = begin.max(*at));
     messages.sort();
@@ -35,8 +30,7 @@ pub(crate) fn call(dice: &mut Dice, begin: Micros, tag: &str) -> Call {
 
 struct Writer<'a> {
     script: &'a Script,
-    dice: &'a mut Dice,
-    messages: Vec<(Micros, Vec<u8>)>,
+    post: Post<'a>,
 }
 
 impl Writer<'_> {
@@ -99,17 +93,8 @@ impl Writer<'_> {
         }
     }
 
-    /// One of the two tells of both ends, as in the script.
     fn bridges(&mut self, no: LegNo) {
-        for bridge in &self.script.bridges {
-            let (other, tells) = if bridge.first == no {
-                (bridge.second, bridge.teller != Teller::Second)
-            } else {
-                (bridge.first, bridge.second == no && bridge.teller != Teller::First)
-            };
-            if !tells {
-                continue;
-            }
+        for (bridge, other) in self.script.bridges_told_by(no) {
             let (own, other) = (self.script.leg(no).id.to_string(), self.script.leg(other).id.to_string());
             let with = [("Bridge-A-Unique-ID", own), ("Bridge-B-Unique-ID", other)];
             self.event(no, bridge.from, "CHANNEL_BRIDGE", &with);
@@ -144,13 +129,7 @@ impl Writer<'_> {
                 Value::Object(headers.collect::<Map<_, _>>()).to_string().into_bytes()
             }
         };
-        let slow = self.dice.percent(10);
-        let delay = if slow { (300 * MS, 1_500 * MS) } else { (5 * MS, 300 * MS) };
-        let arrives = at + self.dice.between(delay.0, delay.1);
-        if self.dice.percent(2) {
-            self.messages.push((arrives + self.dice.between(0, 30 * S), body.clone()));
-        }
-        self.messages.push((arrives, body));
+        self.post.send(at, body);
     }
 }
 

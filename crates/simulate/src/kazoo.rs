@@ -8,17 +8,12 @@ use serde_json::{Map, Value, json};
 
 use crate::bare;
 use crate::dice::Dice;
+use crate::messages::{Call, Post};
 use crate::scenario;
-use crate::script::{LegNo, MS, Micros, S, Script, ScriptLeg, Teller, truth};
+use crate::script::{LegNo, Micros, S, Script, ScriptLeg, truth};
 
 /// Seconds from year 0 to 1970.
 const GREGORIAN: i64 = 62_167_219_200;
-
-/// The messages of one call, and its expected record.
-pub(crate) struct Call {
-    pub(crate) script: Script,
-    pub(crate) messages: Vec<(Micros, Vec<u8>)>,
-}
 
 /// Makes up one call and writes its messages.
 pub(crate) fn call(dice: &mut Dice, begin: Micros, tag: &str) -> Call {
@@ -26,19 +21,18 @@ pub(crate) fn call(dice: &mut Dice, begin: Micros, tag: &str) -> Call {
     bare::reduce(&mut script, true);
     script.legs.iter_mut().for_each(|leg| leg.services.retain(|(service, _)| *service == Service::Fax));
     debug_assert!(truth::record(&script, 0).dur < 86_400);
-    let mut writer = Writer { script: &script, dice, messages: Vec::new() };
+    let mut writer = Writer { script: &script, post: Post::new(dice) };
     for place in 0..script.legs.len() {
         writer.leg(LegNo(place));
     }
-    let mut messages = writer.messages;
+    let mut messages = writer.post.sent();
     messages.sort();
     Call { script, messages }
 }
 
 struct Writer<'a> {
     script: &'a Script,
-    dice: &'a mut Dice,
-    messages: Vec<(Micros, Vec<u8>)>,
+    post: Post<'a>,
 }
 
 impl Writer<'_> {
@@ -71,17 +65,8 @@ impl Writer<'_> {
         }
     }
 
-    /// One of the two tells of both ends, as in the script.
     fn bridges(&mut self, no: LegNo) {
-        for bridge in &self.script.bridges {
-            let (other, tells) = if bridge.first == no {
-                (bridge.second, bridge.teller != Teller::Second)
-            } else {
-                (bridge.first, bridge.second == no && bridge.teller != Teller::First)
-            };
-            if !tells {
-                continue;
-            }
+        for (bridge, other) in self.script.bridges_told_by(no) {
             let other = self.script.leg(other);
             let direction = if other.is_in() { "inbound" } else { "outbound" };
             let with = [
@@ -120,19 +105,12 @@ impl Writer<'_> {
     }
 
     fn write(&mut self, at: Micros, message: Map<String, Value>) {
-        let slow = self.dice.percent(10);
-        let delay =
-            if slow { self.dice.between(300 * MS, 1_500 * MS) } else { self.dice.between(5 * MS, 300 * MS) };
         let message = Value::Object(message);
         let body = match self.script.pbx.key {
             "us-west" | "pune" => spelled(&message),
             _ => message,
         };
-        let body = body.to_string().into_bytes();
-        if self.dice.percent(2) {
-            self.messages.push((at + delay + self.dice.between(0, 30 * S), body.clone()));
-        }
-        self.messages.push((at + delay, body));
+        self.post.send(at, body.to_string().into_bytes());
     }
 }
 

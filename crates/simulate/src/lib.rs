@@ -11,6 +11,7 @@ mod compare;
 mod dice;
 mod events;
 mod kazoo;
+mod messages;
 mod scenario;
 mod script;
 mod simulation;

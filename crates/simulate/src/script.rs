@@ -152,4 +152,16 @@ impl Script {
     pub(crate) fn leg_mut(&mut self, no: LegNo) -> &mut ScriptLeg {
         &mut self.legs[no.0]
     }
+
+    /// The bridges that this leg tells of, each with the leg at its other end: one of the two tells of both ends, or both
+    /// do.
+    pub(crate) fn bridges_told_by(&self, no: LegNo) -> impl Iterator<Item = (&ScriptBridge, LegNo)> {
+        self.bridges.iter().filter_map(move |bridge| {
+            if bridge.first == no {
+                (bridge.teller != Teller::Second).then_some((bridge, bridge.second))
+            } else {
+                (bridge.second == no && bridge.teller != Teller::First).then_some((bridge, bridge.first))
+            }
+        })
+    }
 }

@@ -10,7 +10,7 @@ use ringpost_model::{Bridge, LegRecord, PbxKey, TenantKey, Timestamp};
 
 use crate::company::Pbx;
 use crate::dice::Dice;
-use crate::script::{LegNo, Micros, Script, ScriptLeg, Teller};
+use crate::script::{LegNo, Micros, Script, ScriptBridge, ScriptLeg};
 
 /// A record and when it arrives.
 pub(crate) struct Told {
@@ -73,23 +73,15 @@ fn is_bridged_once(script: &Script, no: LegNo) -> bool {
 }
 
 fn bridges_of(script: &Script, no: LegNo) -> Vec<Seen> {
-    let mut seen = Vec::new();
     if !script.tells_bridges {
-        return seen;
+        return Vec::new();
     }
-    for bridge in &script.bridges {
-        let (with, tells) = if bridge.first == no {
-            (bridge.second, bridge.teller != Teller::Second)
-        } else if bridge.second == no {
-            (bridge.first, bridge.teller != Teller::First)
-        } else {
-            continue;
-        };
-        if tells {
-            seen.push(Seen { with: script.leg(with).id.clone(), from: bridge.from, to: bridge.to });
-        }
-    }
-    seen
+    let seen = |(bridge, with): (&ScriptBridge, LegNo)| Seen {
+        with: script.leg(with).id.clone(),
+        from: bridge.from,
+        to: bridge.to,
+    };
+    script.bridges_told_by(no).map(seen).collect()
 }
 
 /// The empty record of a leg, to be filled.

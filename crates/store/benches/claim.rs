@@ -6,15 +6,18 @@
 use std::time::Instant;
 
 use ringpost_model::{
-    Cdr, Context, Delivery, DeliveryId, Envelope, LaneId, PbxKey, SessionId, Tenant, TenantId, TenantKey,
-    Timestamp, Trigger, TriggerId,
+    Cdr, Context, Envelope, LaneId, PbxKey, SessionId, Tenant, TenantId, TenantKey, Timestamp, Trigger,
+    TriggerId,
 };
 use ringpost_store::{Batch, Debt, Ended, Ending, Expect, NewSession, Store};
 use uuid::Uuid;
 
+#[path = "place/debt.rs"]
+mod debt;
 #[path = "place/place.rs"]
 mod place;
 
+use debt::Owed;
 use place::{own_cpu, places, server_cpu};
 
 const DEBTS: u64 = 20_000;
@@ -139,30 +142,9 @@ fn session_id(n: u64) -> SessionId {
 }
 
 fn debt(n: u64, tenant: &TenantKey) -> Debt {
-    let (trigger, session) = (trigger_id(n % TRIGGERS), session_id(n));
     let owner = TenantId(Uuid::from_u128(7));
-    let delivery = Delivery {
-        id: DeliveryId::of_record(trigger, session, 1),
-        owner,
-        tenant_id: owner,
-        tenant: tenant.clone(),
-        trigger,
-        trigger_version: 1,
-        session,
-        rev: 1,
-        matches: true,
-    };
-    Debt {
-        delivery,
-        lane: lane_id(n % TRIGGERS),
-        due: time(n),
-        attempts: 1,
-        tries: 1,
-        queued: time(n),
-        first_try: Some(time(n)),
-        reason: "answered 503".into(),
-        leased_until: None,
-    }
+    let (trigger, lane) = (trigger_id(n % TRIGGERS), lane_id(n % TRIGGERS));
+    Owed { owner, tenant, trigger, lane, session: session_id(n), at: time(n) }.debt()
 }
 
 fn session(n: u64, tenant: &TenantKey) -> NewSession {

@@ -6,15 +6,18 @@
 use std::time::Instant;
 
 use ringpost_model::{
-    Breaker, Delivery, DeliveryId, LaneId, Limits, SessionId, Tenant, TenantId, TenantKey, Thresholds,
-    Timestamp, Trigger, TriggerId,
+    Breaker, LaneId, Limits, SessionId, Tenant, TenantId, TenantKey, Thresholds, Timestamp, Trigger,
+    TriggerId,
 };
 use ringpost_store::{Batch, Debt, Expect, LaneWord, Store};
 use uuid::Uuid;
 
+#[path = "place/debt.rs"]
+mod debt;
 #[path = "place/place.rs"]
 mod place;
 
+use debt::Owed;
 use place::{own_cpu, places, server_cpu};
 
 const LANES: u64 = 10_000;
@@ -150,27 +153,6 @@ fn lane_id(n: u64) -> LaneId {
 
 fn debt(n: u64, tenant: &TenantKey) -> Debt {
     let session = SessionId(Uuid::new_v5(&Uuid::NAMESPACE_OID, &n.to_be_bytes()));
-    let trigger = trigger_id(n % LANES);
-    let delivery = Delivery {
-        id: DeliveryId::of_record(trigger, session, 1),
-        owner: owner(),
-        tenant_id: owner(),
-        tenant: tenant.clone(),
-        trigger,
-        trigger_version: 1,
-        session,
-        rev: 1,
-        matches: true,
-    };
-    Debt {
-        delivery,
-        lane: lane_id(n % LANES),
-        due: time(n),
-        attempts: 1,
-        tries: 1,
-        queued: time(n),
-        first_try: Some(time(n)),
-        reason: "answered 503".into(),
-        leased_until: None,
-    }
+    let (trigger, lane) = (trigger_id(n % LANES), lane_id(n % LANES));
+    Owed { owner: owner(), tenant, trigger, lane, session, at: time(n) }.debt()
 }

@@ -204,6 +204,13 @@ impl Serve {
         self.ended().await
     }
 
+    /// The same of one that has to end as it should.
+    pub(crate) async fn stops_well(self) -> Vec<String> {
+        let (status, log) = self.stop().await;
+        assert_eq!(status.code(), Some(0), "{}", log.join("\n"));
+        log
+    }
+
     /// Asks it to stop.
     pub(crate) fn terminate(&self) {
         // The shell's own `kill`: that of a package may be missing.

@@ -116,8 +116,7 @@ async fn on_kafka_topics_of_others_become_calls_each_record_once_whoever_is_kill
     }
     assert_eq!(times.len(), expected.len());
     assert!(times.values().all(|times| *times == 1), "exactly once: {times:?}");
-    let (status, log) = serve.stop().await;
-    assert_eq!(status.code(), Some(0), "{}", log.join("\n"));
+    serve.stops_well().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -56,8 +56,7 @@ async fn on_kafka_doctor_looks_at_brokers_and_a_backup_has_the_store_and_where_g
     let done = home.run(&["backup", into, "--with-key"]);
     assert_eq!(done.code, Some(0), "{done:?}");
     assert!(done.stdout.contains("topics are backed up with Kafka's own means"), "{}", done.stdout);
-    let (status, log) = serve.stop().await;
-    assert_eq!(status.code(), Some(0), "{}", log.join("\n"));
+    serve.stops_well().await;
     let config = home.path("ringpost.toml");
     let config = config.to_str().expect("a plain name");
     let refused = crate::harness::run(&["restore", into, "--data", other]);

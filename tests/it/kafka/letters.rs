@@ -87,8 +87,7 @@ async fn on_kafka_what_is_refused_is_on_its_topic_and_is_listed_shown_and_replay
     brokered.listed(2).await;
     eventually("its record", async || (brokered.records().await.len() == 1).then_some(())).await;
     for serve in [serve, api] {
-        let (status, log) = serve.stop().await;
-        assert_eq!(status.code(), Some(0), "{}", log.join("\n"));
+        serve.stops_well().await;
     }
 }
 

@@ -253,11 +253,6 @@ impl EmbeddedWorker {
 }
 
 impl Worker for EmbeddedWorker {
-    fn partitions(&self) -> u32 {
-        let topic = self.topics.first().or(self.state.as_ref());
-        topic.map_or(0, |topic| self.shared.config.topics[*topic].partitions)
-    }
-
     async fn next(&mut self, patience: Duration) -> Result<Event, Error> {
         self.check_uninterrupted()?;
         for partition in std::mem::take(&mut self.leaving) {

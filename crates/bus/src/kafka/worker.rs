@@ -37,7 +37,6 @@ const A_MOMENT: Duration = Duration::from_millis(1);
 pub struct KafkaWorker {
     shared: Arc<Shared>,
     group: Arc<str>,
-    partitions: u32,
     slot: Option<Slot>,
     /// As the broker knows them. The group shares out the partitions of the first one.
     topics: Vec<String>,
@@ -113,7 +112,6 @@ impl KafkaWorker {
         };
         let mut worker = Self {
             group: what.group.as_str().into(),
-            partitions,
             slot: Some(slot),
             topics,
             state,
@@ -208,10 +206,6 @@ impl KafkaWorker {
 }
 
 impl Worker for KafkaWorker {
-    fn partitions(&self) -> u32 {
-        self.partitions
-    }
-
     async fn next(&mut self, patience: Duration) -> Result<Event, Error> {
         self.check_usable()?;
         self.let_go();

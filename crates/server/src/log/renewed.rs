@@ -24,7 +24,6 @@ pub struct Renewed<L: Log> {
     log: L,
     subscription: Subscription,
     worker: Option<L::Worker>,
-    partitions: u32,
     /// A new one on its way; kept when `next` is dropped half-way.
     joining: Option<JoinHandle<Result<L::Worker, Error>>>,
     /// When a worker was replaced.
@@ -39,17 +38,8 @@ impl<L: Log> Renewed<L> {
     /// # Errors
     /// As the log's own.
     pub async fn join(log: L, subscription: Subscription) -> Result<Self, Error> {
-        let worker = log.worker(subscription.clone()).await?;
-        let (partitions, worker) = (worker.partitions(), Some(worker));
-        Ok(Self {
-            log,
-            subscription,
-            worker,
-            partitions,
-            joining: None,
-            replaced: None,
-            assigned: BTreeSet::new(),
-        })
+        let worker = Some(log.worker(subscription.clone()).await?);
+        Ok(Self { log, subscription, worker, joining: None, replaced: None, assigned: BTreeSet::new() })
     }
 
     /// The present worker; a new one, where there is none.
@@ -86,10 +76,6 @@ impl<L: Log> Renewed<L> {
 }
 
 impl<L: Log> Worker for Renewed<L> {
-    fn partitions(&self) -> u32 {
-        self.partitions
-    }
-
     async fn next(&mut self, patience: Duration) -> Result<Event, Error> {
         if self.worker.is_none() && !self.assigned.is_empty() {
             return Ok(Event::Revoked(std::mem::take(&mut self.assigned).into_iter().collect()));

@@ -20,9 +20,6 @@ const PROBED: i64 = 16;
 /// A lease is a try and some seconds; an hour is longer than any, in microseconds.
 const LONGEST_LEASE: i64 = 3_600_000_000;
 
-/// So many later revisions are looked for; a call is hardly ever corrected twice.
-const LATER_REVISIONS: u32 = 8;
-
 /// What can be claimed of a lane. Whether a newer revision is owed is asked along with it. In PostgreSQL what somebody
 /// else is about to claim is passed over.
 macro_rules! claimable {
@@ -96,9 +93,7 @@ struct Leased {
 
 /// A later revision was delivered: this one was in the hands of a process that stood still meanwhile.
 fn is_outrun(delivery: &Delivery, delivered: &HashSet<DeliveryId>) -> bool {
-    let Delivery { trigger, session, rev, .. } = *delivery;
-    let mut later = (rev + 1..=rev + LATER_REVISIONS).map(|rev| DeliveryId::of_record(trigger, session, rev));
-    !delivered.is_empty() && !delivery.is_notice() && later.any(|later| delivered.contains(&later))
+    !delivered.is_empty() && delivery.later().any(|later| delivered.contains(&later.id))
 }
 
 impl Store {
@@ -231,24 +226,26 @@ impl Store {
         (owner, now, until): (&str, Timestamp, Timestamp),
     ) -> Result<Leased, Error> {
         let failed = doing(what);
-        let delivered = self.delivered(write, rows).await?;
-        let (mut sorted, mut set_aside) = (Sorted::default(), 0);
+        let (mut readable, mut set_aside) = (Vec::with_capacity(rows.len()), 0);
         for row in rows {
-            let seq = row.try_get("seq").map_err(failed)?;
-            let debt = match super::read(row) {
-                Ok(debt) => debt,
+            let seq: i64 = row.try_get("seq").map_err(failed)?;
+            match super::read(row) {
+                Ok(debt) => readable.push((seq, row.try_get("overtaken").map_err(failed)?, debt)),
                 Err(error) => {
                     aside::set_aside(write, seq, &error.to_string(), now).await.map_err(failed)?;
                     set_aside += 1;
-                    continue;
                 }
-            };
-            let is_asked = self.is_shared() || debt.leased_until.is_some();
-            if is_asked && delivered.contains(&debt.delivery.id) {
+            }
+        }
+        let asked = readable.iter().map(|(.., debt)| debt).filter(|debt| self.is_asked_about(debt));
+        let delivered = self.delivered(write, asked).await?;
+        let mut sorted = Sorted::default();
+        for (seq, is_overtaken, debt) in readable {
+            if self.is_asked_about(&debt) && delivered.contains(&debt.delivery.id) {
                 sorted.delivered.push(debt.delivery);
             } else if self.is_shared() && is_outrun(&debt.delivery, &delivered) {
                 sorted.outrun.push(debt.delivery);
-            } else if row.try_get("overtaken").map_err(failed)? {
+            } else if is_overtaken {
                 sorted.overtaken.push((seq, debt.delivery));
             } else if sorted.claimed.len() < most {
                 sorted.leased.push(seq);
@@ -271,19 +268,25 @@ impl Store {
         Ok(Leased { debts: sorted.claimed, went_on })
     }
 
-    /// What the log knows as delivered about the sessions of these rows. Asked of rows whose sender has not said what came
-    /// of them: it died between the two commits of `settle`, and the log is the first. Where several dispatchers share the
-    /// store, asked of all: two may have had the same delivery in hand, and the slower one has written it down as owed
-    /// again.
-    async fn delivered(&self, write: &mut Tx, rows: &[Row]) -> Result<HashSet<DeliveryId>, Error> {
-        let was_leased = |row: &&Row| matches!(row.try_get::<Option<&str>>("lease_owner"), Ok(Some(_)));
-        let is_asked = |row: &&Row| self.is_shared() || was_leased(row);
-        let debts: Vec<Debt> = rows.iter().filter(is_asked).filter_map(|row| super::read(row).ok()).collect();
-        let sent = |debt: &Debt| debt.leased_until.filter(|_| !self.is_shared()).unwrap_or(debt.queued);
+    /// Whether the log may know as delivered what is owed here. The sender has not said what came of it: it died between the
+    /// two commits of `settle`, and the log is the first. Where several dispatchers share the store, always: two may have
+    /// had the same delivery in hand, and the slower one has written it down as owed again.
+    fn is_asked_about(&self, debt: &Debt) -> bool {
+        self.is_shared() || debt.leased_until.is_some()
+    }
+
+    /// What the log knows as delivered about the sessions of these debts.
+    async fn delivered<'a>(
+        &self,
+        write: &mut Tx,
+        debts: impl Iterator<Item = &'a Debt>,
+    ) -> Result<HashSet<DeliveryId>, Error> {
+        let debts: Vec<&Debt> = debts.collect();
+        let sent = |debt: &&Debt| debt.leased_until.filter(|_| !self.is_shared()).unwrap_or(debt.queued);
         let Some(since) = debts.iter().map(sent).min() else {
             return Ok(HashSet::new());
         };
-        let deliveries: Vec<_> = debts.into_iter().map(|debt| debt.delivery).collect();
+        let deliveries: Vec<_> = debts.into_iter().map(|debt| debt.delivery.clone()).collect();
         self.delivered_since(&deliveries, since.plus_micros(-LONGEST_LEASE), write).await
     }
 

@@ -16,7 +16,6 @@ pub struct SimWorker {
     shared: Arc<Shared>,
     member: Member,
     instance: Option<Instance>,
-    partitions: u32,
     topics: Vec<String>,
     state: Option<String>,
     /// By partition the offset to read next, one for each topic.
@@ -57,7 +56,6 @@ impl SimWorker {
             shared,
             member,
             instance,
-            partitions,
             topics,
             state,
             cursors,
@@ -203,10 +201,6 @@ impl SimWorker {
 }
 
 impl Worker for SimWorker {
-    fn partitions(&self) -> u32 {
-        self.partitions
-    }
-
     async fn next(&mut self, patience: Duration) -> Result<Event, Error> {
         self.check_uninterrupted()?;
         for partition in std::mem::take(&mut self.leaving) {

@@ -34,13 +34,6 @@ impl Worker for Served {
         }
     }
 
-    fn partitions(&self) -> u32 {
-        match self {
-            Self::Plain(worker) => worker.partitions(),
-            Self::Renewed(worker) => worker.partitions(),
-        }
-    }
-
     async fn commit(&mut self, commit: Commit) -> Result<(), Error> {
         match self {
             Self::Plain(worker) => worker.commit(commit).await,

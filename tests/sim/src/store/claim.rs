@@ -118,9 +118,7 @@ impl Owed {
 
     /// A later revision was delivered.
     fn is_outrun(&self, delivery: &Delivery) -> bool {
-        let Delivery { trigger, session, rev, .. } = *delivery;
-        let mut later = (rev + 1..=rev + 8).map(|rev| DeliveryId::of_record(trigger, session, rev));
-        self.several && !delivery.is_notice() && later.any(|later| self.delivered.contains(&later))
+        self.several && delivery.later().any(|later| self.delivered.contains(&later.id))
     }
 
     /// Every lane with debts that can be claimed now or later, earliest first.

@@ -125,7 +125,7 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
             let cancelled = self.store.cancel_debts(now, CANCEL).await?.len();
             state.cancel_at = (cancelled < CANCEL).then(|| Instant::now() + LOOK_EVERY);
         }
-        let until = now.plus_micros(i64::try_from(self.lease.as_micros()).unwrap_or(i64::MAX));
+        let until = self.leased_until(now);
         self.lease_rates(now).await;
         self.try_last(state, now, until).await?;
         let mut next = self.probe(state, now, until).await?;
@@ -215,6 +215,11 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
             }
         }
         Ok(())
+    }
+
+    /// When a lease ends that begins now.
+    pub(super) fn leased_until(&self, now: Timestamp) -> Timestamp {
+        now.plus_micros(i64::try_from(self.lease.as_micros()).unwrap_or(i64::MAX))
     }
 
     /// A first revision can overtake nothing.

@@ -17,8 +17,6 @@ use crate::trigger_cache::TriggerSource;
 
 /// Who has it does what only one process of all has to do: there is always one, and at most for moments two.
 const FIRST: Partition = Partition(0);
-/// So many later revisions are looked for after a crash; a call is hardly ever corrected twice.
-const LATER_REVISIONS: u32 = 8;
 /// A record may be stamped so far ahead of the clock that attempts are stamped by, in microseconds.
 const CLOCK_AHEAD: i64 = 120_000_000;
 
@@ -64,19 +62,15 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
         for earlier in (1..rev).map(|rev| DeliveryId::of_record(trigger, session, rev)) {
             if let Some(fresh) = state.fresh.get(&earlier) {
                 let job = Arc::clone(&fresh.job);
-                state.lease_fresh(&job, job.trigger.lane().id(), self.leased_until());
+                state.lease_fresh(&job, job.trigger.lane().id(), self.leased_until((self.clock)()));
             }
         }
-    }
-
-    fn leased_until(&self) -> Timestamp {
-        (self.clock)().plus_micros(i64::try_from(self.lease.as_micros()).unwrap_or(i64::MAX))
     }
 
     /// What has fired in partitions that go to others stays in our lanes. It is leased, so that whoever reads on after our
     /// position knows of it.
     fn keep_in_lanes(&self, state: &mut State, partitions: &[Partition]) {
-        let until = self.leased_until();
+        let until = self.leased_until((self.clock)());
         let leaves = |fresh: &&Fresh| partitions.contains(&fresh.place.partition);
         let jobs: Vec<Arc<Job>> =
             state.fresh.values().filter(leaves).map(|fresh| Arc::clone(&fresh.job)).collect();
@@ -248,18 +242,12 @@ impl State {
     /// A later revision is in a lane, or on its way into one.
     pub(super) fn has_later(&self, job: &Job) -> bool {
         let Job { delivery, trigger, .. } = job;
-        !delivery.is_notice() && later(delivery, trigger).any(|later| self.owed.contains(&later.id))
+        later(delivery, trigger).any(|later| self.owed.contains(&later.id))
     }
 }
 
 /// The deliveries of later revisions, where the trigger is told of them. After a crash one of them may be owed, or
 /// even made, while this one was in flight: it must not come after it.
 fn later(delivery: &Delivery, trigger: &Trigger) -> impl Iterator<Item = Delivery> {
-    let last =
-        if trigger.revisions == Revisions::All { delivery.rev + LATER_REVISIONS } else { delivery.rev };
-    (delivery.rev + 1..=last).map(|rev| Delivery {
-        id: DeliveryId::of_record(delivery.trigger, delivery.session, rev),
-        rev,
-        ..delivery.clone()
-    })
+    (trigger.revisions == Revisions::All).then(|| delivery.later()).into_iter().flatten()
 }

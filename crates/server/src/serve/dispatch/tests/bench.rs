@@ -14,7 +14,7 @@ use ringpost_bus::{
 use ringpost_deliver::{Answer, Exchange, LaneConfig, Lanes, Request, Transport};
 use ringpost_model::{Cdr, Context, Envelope, PbxKey, SessionId, Tenant, TenantKey, Trigger, TriggerId};
 use ringpost_store::{Attempt, AttemptFilter, Debt, DebtFilter, Ended, EndingFilter, Expect, Key, Keyring};
-use ringpost_store::{Config as StoreConfig, Store};
+use ringpost_store::{Batch, Config as StoreConfig, Store};
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -304,6 +304,12 @@ impl Running {
 
     pub(super) async fn debts(&self) -> Vec<Debt> {
         self.store.debts(&DebtFilter::default(), 10_000).await.unwrap().found
+    }
+
+    /// Writes down more that is owed, as another dispatcher would.
+    pub(super) async fn owe(&self, debts: Vec<Debt>) {
+        let batch = Batch { debts, ..Batch::default() };
+        self.store.settle(&batch, "test", clock::now()).await.unwrap();
     }
 
     pub(super) async fn endings(&self) -> Vec<Ended> {

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use ringpost_model::{DeliveryId, LaneId, TriggerId};
-use ringpost_store::{Batch, Debt};
+use ringpost_model::{DeliveryId, LaneId, Timestamp, TriggerId};
+use ringpost_store::Debt;
 use uuid::Uuid;
 
 use super::bench::{Bench, Does, Running, TRIGGER, session};
@@ -19,6 +19,19 @@ async fn is_down(running: &Running) -> bool {
     rows.iter().any(|row| row.breaker.is_open())
 }
 
+/// The same for another call, by a version of a trigger.
+fn another(known: &Debt, n: u128, trigger: TriggerId, version: u64) -> Debt {
+    let mut debt = Debt { leased_until: None, due: clock::now(), ..known.clone() };
+    let delivery = &mut debt.delivery;
+    delivery.id = DeliveryId::of_record(trigger, session(n), 1);
+    (delivery.session, delivery.trigger, delivery.trigger_version) = (session(n), trigger, version);
+    debt
+}
+
+fn an_hour_ago() -> Option<Timestamp> {
+    Some(clock::now().plus_micros(-HOUR))
+}
+
 #[tokio::test]
 async fn a_call_that_cannot_be_sent_does_not_keep_a_receiver_from_being_asked_whether_it_is_back() {
     let bench = Bench { lease: Duration::from_secs(3_600), ..Bench::hasty() };
@@ -29,18 +42,8 @@ async fn a_call_that_cannot_be_sent_does_not_keep_a_receiver_from_being_asked_wh
     running.until("all wait", async || is_down(&running).await && running.debts().await.len() == 3).await;
     // The oldest ones are of a version of the trigger that was never there: they end without a request.
     let known = running.debts().await.remove(0);
-    let debts = (11..=40).map(|n| {
-        let mut debt = Debt { leased_until: None, due: clock::now(), ..known.clone() };
-        debt.delivery.id = DeliveryId::of_record(TRIGGER, session(n), 1);
-        (debt.delivery.session, debt.delivery.trigger_version) = (session(n), 99);
-        debt.first_try = Some(clock::now().plus_micros(-HOUR));
-        debt
-    });
-    running
-        .store
-        .settle(&Batch { debts: debts.collect(), ..Batch::default() }, "test", clock::now())
-        .await
-        .unwrap();
+    let debts = (11..=40).map(|n| Debt { first_try: an_hour_ago(), ..another(&known, n, TRIGGER, 99) });
+    running.owe(debts.collect()).await;
     bench.receiver.always("/hook", Does::Answer(200));
     running.until_settled().await;
     let delivered = running.attempts().await.iter().filter(|attempt| attempt.ok).count();
@@ -57,19 +60,8 @@ async fn calls_of_a_trigger_whose_key_is_lost_do_not_either() {
     running.emit_all((1..=3).map(|n| (n, 1, false))).await;
     running.until("all wait", async || is_down(&running).await && running.debts().await.len() == 3).await;
     let known = running.debts().await.remove(0);
-    let debts = (11..=40).map(|n| {
-        let mut debt = Debt { leased_until: None, due: clock::now(), ..known.clone() };
-        debt.delivery.id = DeliveryId::of_record(OTHER, session(n), 1);
-        (debt.delivery.session, debt.delivery.trigger, debt.delivery.trigger_version) =
-            (session(n), OTHER, 1);
-        debt.first_try = Some(clock::now().plus_micros(-HOUR));
-        debt
-    });
-    running
-        .store
-        .settle(&Batch { debts: debts.collect(), ..Batch::default() }, "test", clock::now())
-        .await
-        .unwrap();
+    let debts = (11..=40).map(|n| Debt { first_try: an_hour_ago(), ..another(&known, n, OTHER, 1) });
+    running.owe(debts.collect()).await;
     bench.receiver.always("/hook", Does::Answer(200));
     let delivered = async || running.attempts().await.iter().filter(|attempt| attempt.ok).count();
     // The others wait for their key.
@@ -92,14 +84,8 @@ async fn a_trigger_that_cannot_be_read_keeps_nobody_from_being_told() {
     bench.receiver.always("/gone", Does::Answer(410));
     running.emit_all((1..=3).map(|n| (n, 1, false))).await;
     running.until("all wait", async || is_down(&running).await && running.debts().await.len() == 3).await;
-    let mut debt = Debt { leased_until: None, ..running.debts().await.remove(0) };
-    debt.delivery.id = DeliveryId::of_record(OTHER, session(11), 1);
-    (debt.delivery.session, debt.delivery.trigger, debt.delivery.trigger_version) = (session(11), OTHER, 1);
-    running
-        .store
-        .settle(&Batch { debts: vec![debt], ..Batch::default() }, "test", clock::now())
-        .await
-        .unwrap();
+    let known = running.debts().await.remove(0);
+    running.owe(vec![Debt { due: known.due, ..another(&known, 11, OTHER, 1) }]).await;
     running.emit_all([(12, 1, true)]).await;
     let is_told = || bench.receiver.told().iter().any(|line| line.starts_with("/pager trigger.disabled"));
     running.until("told that a receiver is gone", async || is_told()).await;
@@ -202,17 +188,10 @@ async fn what_is_owed_to_hundreds_of_receivers_is_taken_up_by_and_by() {
     running.add_trigger(TRIGGER, r#""paused":false"#).await;
     running.until_settled().await;
     // Of each its call is no longer kept: they end without a request.
-    let debts = (0..600).map(|n| {
-        let mut debt = Debt { lane: LaneId(Uuid::from_u128(n)), due: clock::now(), ..known.clone() };
-        debt.delivery.session = session(1_000 + n);
-        debt.delivery.id = DeliveryId::of_record(TRIGGER, debt.delivery.session, 1);
-        debt
-    });
-    running
-        .store
-        .settle(&Batch { debts: debts.collect(), ..Batch::default() }, "test", clock::now())
-        .await
-        .unwrap();
+    let version = known.delivery.trigger_version;
+    let debts = (0..600)
+        .map(|n| Debt { lane: LaneId(Uuid::from_u128(n)), ..another(&known, 1_000 + n, TRIGGER, version) });
+    running.owe(debts.collect()).await;
     running.until("it has begun", async || !running.endings().await.is_empty()).await;
     let ended = running.endings().await.len();
     assert!(ended < 600, "nobody was heard before all {ended} were through");
