@@ -69,6 +69,12 @@ impl Kept {
         triggers
     }
 
+    /// The id of the trigger of this name, where no two tenants have it.
+    pub(crate) async fn trigger(&self, name: &str) -> TriggerId {
+        let found = self.triggers().await.into_iter().find(|stored| &*stored.trigger.name == name);
+        found.unwrap_or_else(|| panic!("no trigger {name}")).trigger.id
+    }
+
     /// Ids of triggers by tenant and name.
     pub(crate) async fn triggers_by_tenant(&self) -> BTreeMap<(String, String), TriggerId> {
         let triggers = self.triggers().await.into_iter();
