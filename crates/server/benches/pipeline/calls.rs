@@ -78,8 +78,23 @@ pub(crate) fn number_in(body: &[u8]) -> Option<usize> {
     std::str::from_utf8(body.get(at..at + DIGITS)?).ok()?.parse().ok()
 }
 
-/// Bodies for `calls` calls from number `first` on, so many legs each. The legs of a call lie apart, as they do
-/// where many calls end at the same time.
+/// The legs of `calls` calls from number `first` on, each with its tenant. Those of one call lie apart, as they do where
+/// many calls end at the same time.
+pub(crate) fn mixed(first: usize, calls: usize, tenants: usize, ended: i64) -> Vec<(String, String)> {
+    /// Calls that end between two legs of one.
+    const SPREAD: usize = 50;
+    let mut slots: Vec<Vec<(String, String)>> = vec![Vec::new(); calls + SPREAD * LEGS];
+    for call in 0..calls {
+        let tenant = tenant((first + call) % tenants);
+        let legs = legs(&tenant, first + call, ended);
+        for (leg, text) in legs.into_iter().enumerate() {
+            slots[call + leg * SPREAD].push((tenant.clone(), text));
+        }
+    }
+    slots.into_iter().flatten().collect()
+}
+
+/// The same as bodies of requests, so many legs each.
 pub(crate) fn bodies(
     first: usize,
     calls: usize,
@@ -87,22 +102,12 @@ pub(crate) fn bodies(
     legs_each: usize,
     ended: i64,
 ) -> Vec<Vec<u8>> {
-    /// Calls that end between two legs of one.
-    const SPREAD: usize = 50;
-    let mut slots: Vec<Vec<String>> = vec![Vec::new(); calls + SPREAD * LEGS];
-    for call in 0..calls {
-        let legs = legs(&tenant((first + call) % tenants), first + call, ended);
-        for (leg, text) in legs.into_iter().enumerate() {
-            slots[call + leg * SPREAD].push(text);
-        }
-    }
-    let legs: Vec<String> = slots.into_iter().flatten().collect();
-    let body = |some: &[String]| {
+    let body = |some: &[(String, String)]| {
         let mut body = String::new();
-        for leg in some {
+        for (_, leg) in some {
             _ = writeln!(body, "{leg}");
         }
         body.into_bytes()
     };
-    legs.chunks(legs_each).map(body).collect()
+    mixed(first, calls, tenants, ended).chunks(legs_each).map(body).collect()
 }

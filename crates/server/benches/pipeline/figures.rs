@@ -1,5 +1,6 @@
 //! What is told of many measurements.
 
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 /// Durations, to be asked for percentiles. Milliseconds.
@@ -38,11 +39,29 @@ pub(crate) fn now_micros() -> i64 {
 
 /// CPU seconds that a process has used so far.
 pub(crate) fn cpu_seconds(process: u32) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    let after_name = stat.rsplit(')').next().unwrap_or_default();
-    let fields = after_name.split_whitespace().skip(11).take(2);
-    // A hundredth of a second on every Linux that we know.
-    fields.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
+    ticks(&place(process), &[11, 12])
+}
+
+/// The same of a process, its children that have ended, and those that have not.
+pub(crate) fn tree_seconds(process: u32) -> f64 {
+    let all = std::fs::read_dir("/proc").into_iter().flatten().flatten().map(|entry| entry.path());
+    let children = all.filter(|path| field(path, 1).is_some_and(|parent| parent == f64::from(process)));
+    ticks(&place(process), &[11, 12, 13, 14]) + children.map(|path| ticks(&path, &[11, 12])).sum::<f64>()
+}
+
+fn place(process: u32) -> PathBuf {
+    Path::new("/proc").join(process.to_string())
+}
+
+/// Seconds of these fields. A tick is a hundredth of a second on every Linux that we know.
+pub(crate) fn ticks(process: &Path, fields: &[usize]) -> f64 {
+    fields.iter().filter_map(|at| field(process, *at)).sum::<f64>() / 100.0
+}
+
+/// Counted from the state, which follows the name in brackets.
+fn field(process: &Path, at: usize) -> Option<f64> {
+    let stat = std::fs::read_to_string(process.join("stat")).ok()?;
+    stat.rsplit(')').next()?.split_whitespace().nth(at)?.parse().ok()
 }
 
 /// Megabytes that it holds in memory.

@@ -75,7 +75,7 @@ impl Shape {
             println!("process {}", server.process());
         }
         let (begun, before) = (Instant::now(), server.cpu_seconds());
-        flat_out(server.intake, bodies, CONNECTIONS).await;
+        flat_out(server.intake(), bodies, CONNECTIONS).await;
         let sent = begun.elapsed().as_secs_f64();
         receiver.until(calls).await;
         let took = (begun.elapsed() - SETTLE).as_secs_f64();

@@ -95,7 +95,7 @@ impl Run {
         let receiver = Receiver::start(calls).await;
         let installation = Installation::new(&urls(&receiver), SETTLE_MS);
         let server = installation.serve().await;
-        let pool = Pool::new(server.intake);
+        let pool = Pool::new(server.intake());
         let posted = Arc::new(Mutex::new(vec![None; calls]));
         Self { server, receiver, pool, posted, _installation: installation }
     }

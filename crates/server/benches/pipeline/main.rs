@@ -4,23 +4,34 @@
 //! figure. Rates move with whatever else the machine does; CPU seconds per 1,000 calls, and figures beside those of a
 //! bare loop of the same run, repeat.
 //!
+//! With brokers (`scripts/kafka run …`) and a server of PostgreSQL (`scripts/postgres run …`) all of it stands on these, and
+//! there is more: `-- roles curve live grow`.
+//!
 //! `BENCH_CALLS` says how many calls `flat` sends. The installations lie in the folder of temporary files, so that
 //! `TMPDIR=/dev/shm` measures without the disk. With `BENCH_WATCH` set, `flat` says the process for a profiler, and
 //! all metrics at the end.
 
+mod backing;
 mod calls;
+mod curve;
+mod feed;
 mod figures;
 mod flat;
 mod holes;
 mod installation;
 mod latency;
 mod limits;
+mod live;
 mod receiver;
+mod roles;
 mod sender;
 mod server;
 
 /// What can be asked for, in this order.
-const PARTS: [&str; 7] = ["rest", "limits", "flat", "tables", "idle", "steady", "holes"];
+const PARTS: [&str; 11] =
+    ["rest", "limits", "flat", "tables", "idle", "steady", "holes", "roles", "curve", "live", "grow"];
+/// Of these, what there is only with brokers.
+const OF_BROKERS: [&str; 4] = ["roles", "curve", "live", "grow"];
 
 /// Calls of each measurement at full speed: so many that it lasts some seconds, unless told otherwise.
 fn calls() -> usize {
@@ -36,7 +47,15 @@ async fn main() {
         std::process::exit(64);
     }
     for part in PARTS {
-        if !asked.is_empty() && asked.iter().all(|word| word != part) {
+        let is_asked = asked.iter().any(|word| word == part);
+        if OF_BROKERS.contains(&part) && !backing::Backing::has_brokers() {
+            if is_asked {
+                eprintln!("{part} is measured with brokers: scripts/kafka run cargo bench …");
+                std::process::exit(64);
+            }
+            continue;
+        }
+        if !asked.is_empty() && !is_asked {
             continue;
         }
         match part {
@@ -46,6 +65,10 @@ async fn main() {
             "tables" => flat::with_tables(calls()).await,
             "idle" => latency::idle().await,
             "steady" => latency::steady().await,
+            "roles" => roles::measure(calls()).await,
+            "curve" => curve::measure().await,
+            "live" => live::measure().await,
+            "grow" => live::grow().await,
             _ => holes::measure().await,
         }
     }

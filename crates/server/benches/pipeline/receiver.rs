@@ -14,8 +14,11 @@ use crate::calls;
 /// After this something hangs.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// A running receiver: a path that begins with `/hangs` is never answered, `/endless` is answered for ever, all
-/// others at once.
+/// As far away as one on another continent.
+const SLOW: Duration = Duration::from_millis(50);
+
+/// A running receiver: a path that begins with `/hangs` is never answered, `/endless` is answered for ever, `/slow` after
+/// 50 ms, all others at once.
 #[derive(Clone)]
 pub(crate) struct Receiver {
     pub(crate) address: SocketAddr,
@@ -116,6 +119,9 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
             return endless(stream).await;
         }
         shared.note(&bytes[..whole]);
+        if bytes.starts_with(b"POST /slow") {
+            tokio::time::sleep(SLOW).await;
+        }
         bytes.drain(..whole);
         if stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.is_err() {
             return;

@@ -11,11 +11,13 @@ use crate::figures::{cpu_seconds, resident_megabytes};
 
 /// Ready within this, or never.
 const TIMEOUT: Duration = Duration::from_secs(60);
+/// For what takes as long as there is much of it.
+const PATIENT: Duration = Duration::from_secs(600);
 
 /// The process. It is killed with its owner.
 pub(crate) struct Server {
     child: Child,
-    pub(crate) intake: SocketAddr,
+    intake: Option<SocketAddr>,
     admin: SocketAddr,
 }
 
@@ -33,10 +35,16 @@ impl Server {
             });
         });
         let up: Value = serde_json::from_str(&up).expect("the log is JSON where nobody looks on");
-        let port = |name: &str| up[name].as_str().and_then(|text| text.parse().ok()).expect("an address");
-        let server = Self { child, intake: port("intake"), admin: port("admin") };
+        let port = |name: &str| up[name].as_str().and_then(|text| text.parse().ok());
+        let admin = port("admin").expect("every process has it");
+        let server = Self { child, intake: port("intake"), admin };
         server.ready().await;
         server
+    }
+
+    /// Where legs are posted.
+    pub(crate) fn intake(&self) -> SocketAddr {
+        self.intake.expect("a process with the role ingest")
     }
 
     async fn ready(&self) {
@@ -66,6 +74,24 @@ impl Server {
         let is_it = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
         let value = |line: &str| line.rsplit_once(' ').and_then(|(_, value)| value.parse::<f64>().ok());
         text.lines().filter(is_it).filter_map(value).sum()
+    }
+
+    /// Waits until the sum of a metric is what it is to be.
+    pub(crate) async fn until(&self, name: &str, is_there: impl Fn(f64) -> bool) {
+        let begun = Instant::now();
+        loop {
+            let value = self.metric(name).await;
+            if is_there(value) {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENT, "{name} stays at {value}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// `kill -9`.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().and_then(|()| self.child.wait()).expect("it runs");
     }
 
     pub(crate) fn cpu_seconds(&self) -> f64 {
