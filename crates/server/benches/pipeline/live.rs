@@ -30,7 +30,7 @@ fn asked() -> Vec<usize> {
 
 fn settings(partitions: u32) -> Settings {
     // A call whose caller is still there: nothing may close it.
-    let sessions = "gap = \"6h\"\nmax_idle = \"5h\"\nmax_live = 5000000".to_owned();
+    let sessions = "gap = \"5h\"\nmax_idle = \"6h\"\nmax_live = 5000000".to_owned();
     Settings { partitions, sessions, ..Settings::default() }
 }
 
