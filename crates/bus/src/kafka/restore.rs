@@ -3,7 +3,7 @@
 //! State is read up to the end that the partition has now, transactions that are still open included. Those are waited
 //! for: a former owner that died half-way, or was fenced, may have one, and only when it is over is it known what holds.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -27,6 +27,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const AGAIN: Duration = Duration::from_millis(200);
 /// Entries between two looks at how far reading has come, where there is always one more.
 const LOOK_EVERY: u64 = 1_000;
+/// A partition of which nothing comes for so long has no leader, or an open transaction is in the way: it is begun anew
+/// after the others.
+const SILENT: Duration = Duration::from_secs(3);
 /// Progress is told so often.
 const TELL_EVERY: Duration = Duration::from_secs(3);
 
@@ -63,8 +66,10 @@ pub(super) struct Restore {
     pub(super) is_cancelled: Arc<AtomicBool>,
 }
 
-/// State of one partition on its way.
+/// State of one partition on its way. One at a time: what is read and what it is turned into would else be in memory
+/// twice for all of them, and the first partition would have to wait for the last one.
 struct Reading {
+    partition: Partition,
     end: u64,
     entries: HashMap<Bytes, Bytes>,
 }
@@ -138,84 +143,67 @@ impl Restore {
         mut from: HashMap<Partition, Vec<u64>>,
         into: &mpsc::UnboundedSender<Restored>,
     ) {
-        let ends = self.insist("ask where state ends", || self.ends(topic, reader));
-        let Some(mut open) = ends else { return };
-        let (begun, mut told, mut entries) = (Instant::now(), Instant::now(), 0_u64);
-        let mut looked_at = None;
+        let Some(ends) = self.insist("ask where state ends", || self.ends(topic)) else { return };
+        let begin = |partition| self.insist("begin to read state", || begin(reader, topic, partition));
+        let mut left: VecDeque<(Partition, u64)> =
+            ends.into_iter().map(|((_, partition), end)| (partition, end)).collect();
+        left.make_contiguous().sort_unstable();
+        let (begun, mut told, mut heard, mut entries) =
+            (Instant::now(), Instant::now(), Instant::now(), 0_u64);
+        let (mut looked_at, mut reading) = (None, None);
         while !self.is_cancelled.load(Ordering::Acquire) {
+            let Some(one) = &mut reading else {
+                let Some((partition, end)) = left.pop_front() else { return };
+                let Some(()) = begin(partition) else { return };
+                reading = Some(Reading { partition, end, entries: HashMap::new() });
+                (looked_at, heard) = (None, Instant::now());
+                continue;
+            };
             // A look asks librdkafka's main thread, which is too much for each entry.
             if looked_at.is_none_or(|before| entries >= before + LOOK_EVERY) {
                 looked_at = Some(entries);
-                self.hand_out(topic, reader, &mut open, &mut from, into);
-                if open.is_empty() {
-                    return;
+                if one.is_done(topic, reader) {
+                    let from = from.remove(&one.partition).unwrap_or_default();
+                    self.hand_out(reading.take(), from, into);
+                    continue;
                 }
             }
             match reader.poll(Duration::from_millis(10)) {
-                None => looked_at = None,
-                Some(Ok(message)) => {
-                    entries += 1;
-                    if let Some(reading) = open.get_mut(&Partition(message.partition() as u32)) {
-                        reading.take(message.key().unwrap_or_default(), message.payload(), &self.key_prefix);
-                    }
+                None if heard.elapsed() >= SILENT && !left.is_empty() => {
+                    left.push_back((one.partition, one.end));
+                    reading = None;
                 }
+                None => looked_at = None,
+                Some(Ok(message)) if message.partition() as u32 == one.partition.0 => {
+                    (entries, heard) = (entries + 1, Instant::now());
+                    one.take(message.key().unwrap_or_default(), message.payload(), &self.key_prefix);
+                }
+                // Of the one before, which has all.
+                Some(Ok(_)) => {}
                 Some(Err(error)) => warn!(%error, group = self.group, "state cannot be read, trying again"),
             }
             if told.elapsed() >= TELL_EVERY {
                 told = Instant::now();
-                let (group, partitions) = (&self.group, open.len());
+                let (group, partitions) = (&self.group, left.len() + 1);
                 let seconds = begun.elapsed().as_secs();
                 info!(group, partitions, entries, seconds, "state is being read");
             }
         }
     }
 
-    /// Begins to read, each partition from its oldest entry.
-    fn ends(
-        &self,
-        topic: &str,
-        reader: &BaseConsumer<Quiet>,
-    ) -> Result<HashMap<Partition, Reading>, KafkaError> {
+    /// Where the state of each partition ends now.
+    fn ends(&self, topic: &str) -> Result<ends::Ends, KafkaError> {
         let places: Vec<_> = self.partitions.iter().map(|partition| (topic.to_owned(), *partition)).collect();
-        let ends = ends::ask(&self.probe, &places, KafkaOffset::End, PATIENCE)?;
-        let (mut open, mut assigned) = (HashMap::new(), TopicPartitionList::new());
-        for ((_, partition), end) in ends {
-            assigned.add_partition_offset(topic, partition.0 as i32, KafkaOffset::Beginning)?;
-            open.insert(partition, Reading { end, entries: HashMap::new() });
-        }
-        reader.assign(&assigned)?;
-        Ok(open)
+        ends::ask(&self.probe, &places, KafkaOffset::End, PATIENCE)
     }
 
-    /// Partitions that were read to their end.
-    fn hand_out(
-        &self,
-        topic: &str,
-        reader: &BaseConsumer<Quiet>,
-        open: &mut HashMap<Partition, Reading>,
-        from: &mut HashMap<Partition, Vec<u64>>,
-        into: &mpsc::UnboundedSender<Restored>,
-    ) {
-        let Ok(positions) = reader.position() else { return };
-        let is_done = |partition: Partition, reading: &Reading| {
-            let found = positions.find_partition(topic, partition.0 as i32);
-            let next = match found.map(|element| element.offset()) {
-                Some(KafkaOffset::Offset(next)) => next.max(0) as u64,
-                _ => 0,
-            };
-            next >= reading.end
-        };
-        let done: Vec<Partition> =
-            open.iter().filter(|(at, reading)| is_done(**at, reading)).map(|(at, _)| *at).collect();
-        for partition in done {
-            let Some(reading) = open.remove(&partition) else { continue };
-            let entries = reading.entries.into_iter();
-            let mut state: Vec<_> = entries.map(|(key, value)| StateEntry { key, value }).collect();
-            state.sort_unstable_by(|a, b| a.key.cmp(&b.key));
-            let from = from.remove(&partition).unwrap_or_default();
-            info!(group = self.group, %partition, entries = state.len(), "partition taken over");
-            let _ = into.send(Restored { turn: self.turn, partition, from, state });
-        }
+    /// A partition that was read to its end.
+    fn hand_out(&self, read: Option<Reading>, from: Vec<u64>, into: &mpsc::UnboundedSender<Restored>) {
+        let Some(Reading { partition, entries, .. }) = read else { return };
+        let mut state: Vec<_> = entries.into_iter().map(|(key, value)| StateEntry { key, value }).collect();
+        state.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        info!(group = self.group, %partition, entries = state.len(), "partition taken over");
+        let _ = into.send(Restored { turn: self.turn, partition, from, state });
     }
 
     /// Until it succeeds, or nobody waits for it any more.
@@ -239,7 +227,25 @@ impl Restore {
     }
 }
 
+/// Reads one partition from its oldest entry, and no other.
+fn begin(reader: &BaseConsumer<Quiet>, topic: &str, partition: Partition) -> Result<(), KafkaError> {
+    let mut assigned = TopicPartitionList::new();
+    assigned.add_partition_offset(topic, partition.0 as i32, KafkaOffset::Beginning)?;
+    reader.assign(&assigned)
+}
+
 impl Reading {
+    /// Whether reading has come to where it ended. Not known = not yet.
+    fn is_done(&self, topic: &str, reader: &BaseConsumer<Quiet>) -> bool {
+        let Ok(positions) = reader.position() else { return false };
+        let found = positions.find_partition(topic, self.partition.0 as i32);
+        let next = match found.map(|element| element.offset()) {
+            Some(KafkaOffset::Offset(next)) => next.max(0) as u64,
+            _ => 0,
+        };
+        next >= self.end
+    }
+
     fn take(&mut self, key: &[u8], value: Option<&[u8]>, prefix: &[u8]) {
         let Some(key) = key.strip_prefix(prefix) else { return };
         match value {
