@@ -23,6 +23,9 @@ mod stats;
 mod timeline;
 
 pub use config::{Config, Mode};
-pub use machine::{Change, Machine, Output, Refusal, RestoreError, Unworkable, rework};
+pub use machine::{
+    Change, Kind, Machine, Output, Refusal, RestoreError, Unworkable, Whose, rework, stream_time,
+    stream_time_entry, whose,
+};
 pub use settings::{PbxSettings, Settings, SettingsError};
 pub use stats::Stats;

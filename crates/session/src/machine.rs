@@ -21,9 +21,11 @@ mod rework;
 mod state;
 mod stubs;
 mod timers;
+mod whose;
 
 pub use rework::{Unworkable, rework};
 pub use state::{Change, RestoreError};
+pub use whose::{Kind, Whose, stream_time, stream_time_entry, whose};
 
 /// Why a record was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

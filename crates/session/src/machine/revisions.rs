@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use ringpost_model::{SessionId, Timestamp};
+use ringpost_model::{SessionId, TenantKey, Timestamp};
 
 use super::Machine;
 use super::state::{VERSION, read_uuid};
@@ -23,10 +23,12 @@ pub(super) struct Revisions {
     order: BTreeSet<(i64, SessionId)>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Given {
     rev: u32,
     until: i64,
+    /// Its key in the kept state.
+    key: Vec<u8>,
 }
 
 impl Revisions {
@@ -50,29 +52,32 @@ impl Revisions {
         self.given.get(&session).map_or(0, |given| given.rev)
     }
 
-    fn give(&mut self, session: SessionId, rev: u32, until: i64) {
-        if let Some(before) = self.given.insert(session, Given { rev, until }) {
+    /// Tells what was given before.
+    fn give(&mut self, session: SessionId, given: Given) -> Option<Given> {
+        let until = given.until;
+        let before = self.given.insert(session, given);
+        if let Some(before) = &before {
             self.order.remove(&(before.until, session));
         }
         self.order.insert((until, session));
+        before
     }
 
-    fn expire(&mut self, now: i64) -> Option<SessionId> {
+    fn expire(&mut self, now: i64) -> Option<Given> {
         let (until, session) = *self.order.first()?;
         if until > now {
             return None;
         }
         self.order.remove(&(until, session));
-        self.given.remove(&session);
-        Some(session)
+        self.given.remove(&session)
     }
 }
 
 impl Machine {
-    /// Gives the next revision to a record that was made anew from revision `rev` of a session: kept, forgotten, or
-    /// known to nobody any more. None: `rev` is not the last one. What comes after it has gone out, or the session is
+    /// Gives the next revision to a record that was made anew from revision `rev` of a tenant's session: kept, forgotten,
+    /// or known to nobody any more. None: `rev` is not the last one. What comes after it has gone out, or the session is
     /// part of another one by now, so that this record is not to go out at all.
-    pub fn amend(&mut self, now: Timestamp, session: SessionId, rev: u32) -> Option<u32> {
+    pub fn amend(&mut self, now: Timestamp, tenant: &TenantKey, session: SessionId, rev: u32) -> Option<u32> {
         self.handle_timeout(now);
         let revisions = &mut self.revisions;
         let last = revisions.last.get(&session).copied().unwrap_or(0).max(revisions.given(session));
@@ -82,9 +87,12 @@ impl Machine {
         }
         let next = rev.checked_add(1)?;
         let until = self.now.saturating_add(self.config.dedupe.unwrap_or(KEPT));
-        self.revisions.give(session, next, until);
+        let key = key(session, tenant);
+        let before = self.revisions.give(session, Given { rev: next, until, key: key.clone() });
         if self.config.changes {
-            self.other_changes.insert(key(session), Some(value(next, until)));
+            // Older versions gave it a key that does not name the tenant.
+            self.other_changes.extend(before.map(|before| (before.key, None)));
+            self.other_changes.insert(key, Some(value(next, until)));
         }
         self.stats.emitted += 1;
         self.stats.revisions += 1;
@@ -92,9 +100,9 @@ impl Machine {
     }
 
     pub(super) fn expire_given(&mut self) {
-        while let Some(session) = self.revisions.expire(self.now) {
+        while let Some(given) = self.revisions.expire(self.now) {
             if self.config.changes {
-                self.other_changes.insert(key(session), None);
+                self.other_changes.insert(given.key, None);
             }
         }
     }
@@ -103,14 +111,16 @@ impl Machine {
     pub(super) fn read_given(&mut self, key: &[u8], reader: &mut Reader<'_>) -> Option<()> {
         let session = SessionId(read_uuid(&mut Reader { bytes: key.get(1..)? })?);
         let rev = u32::try_from(reader.unsigned()?).ok()?;
-        self.revisions.give(session, rev, reader.signed()?);
+        let given = Given { rev, until: reader.signed()?, key: key.to_vec() };
+        self.revisions.give(session, given);
         Some(())
     }
 }
 
-fn key(session: SessionId) -> Vec<u8> {
+fn key(session: SessionId, tenant: &TenantKey) -> Vec<u8> {
     let mut key = vec![b'r'];
     key.extend_from_slice(session.0.as_bytes());
+    key.extend_from_slice(tenant.as_str().as_bytes());
     key
 }
 

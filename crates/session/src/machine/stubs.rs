@@ -154,6 +154,7 @@ impl Machine {
         let mut key = vec![b'd'];
         key.extend_from_slice(&fnv(&self.state_key(place)).to_be_bytes());
         key.extend_from_slice(&until.to_be_bytes());
+        key.extend_from_slice(here.tenant.as_str().as_bytes());
         let stub = Stub { key, until, id, rev, legs };
         if self.config.changes {
             self.other_changes.insert(stub.key.clone(), Some(super::state::encode_stub(&stub)));

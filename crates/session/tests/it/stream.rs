@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ringpost_model::{CallEventKind, Envelope, LegEvent, LegRecord, Side, Timestamp};
+use ringpost_model::{CallEventKind, Envelope, LegEvent, LegRecord, Side, TenantKey, Timestamp};
 use ringpost_session::{Config, Machine, Output, Refusal, Settings};
 
 use crate::build::{Leg, at, caller, desk, envelopes, event, machine, offline, outside, stream, summary};
@@ -188,7 +188,7 @@ fn a_leg_that_came_too_late_makes_the_record_that_it_would_have_made_and_is_a_re
         (&before.session, &whole.legs, &whole.timeline)
     );
     assert_eq!(summary(&again.cdr), summary(&whole.cdr));
-    assert_eq!(machine.amend(at(701.), before.session, before.rev), Some(2));
+    assert_eq!(machine.amend(at(701.), &before.tenant, before.session, before.rev), Some(2));
     machine.learn(&before, std::slice::from_ref(&late));
     machine.handle(at(702.), late);
     assert_eq!(machine.poll(), None, "a repeat");
@@ -416,6 +416,10 @@ fn emitted(machine: &mut Machine) -> ringpost_model::SessionId {
     envelopes(machine)[0].session
 }
 
+fn acme() -> TenantKey {
+    TenantKey::new("acme").expect("a key")
+}
+
 /// As after a restart.
 fn restored(machine: &mut Machine, kept: &mut std::collections::BTreeMap<Vec<u8>, Vec<u8>>) -> Machine {
     for change in machine.take_changes() {
@@ -431,24 +435,24 @@ fn restored(machine: &mut Machine, kept: &mut std::collections::BTreeMap<Vec<u8>
 fn a_record_that_is_made_anew_gets_the_next_revision_and_a_correction_the_one_after() {
     let mut machine = live(quiet());
     let id = emitted(&mut machine);
-    assert_eq!(machine.amend(at(50.), id, 1), Some(2));
-    assert_eq!(machine.amend(at(51.), id, 1), None, "it was made from what is no longer the last");
+    assert_eq!(machine.amend(at(50.), &acme(), id, 1), Some(2));
+    assert_eq!(machine.amend(at(51.), &acme(), id, 1), None, "it was made from what is no longer the last");
     assert_eq!(machine.stats().stale_amendments, 1);
     let mut machine = restored(&mut machine, &mut Default::default());
-    assert_eq!(machine.amend(at(52.), id, 1), None, "a restart forgets nothing");
+    assert_eq!(machine.amend(at(52.), &acme(), id, 1), None, "a restart forgets nothing");
     let late = desk("b", 1., 29.5).rang(2.);
     let found = play(&mut machine, [(60., late.0)], 70.);
     assert_eq!(found.len(), 1);
     assert!(found[0].starts_with("@63 rev3 "), "{found:?}");
-    assert_eq!(machine.amend(at(71.), id, 2), None);
-    assert_eq!(machine.amend(at(71.), id, 3), Some(4));
+    assert_eq!(machine.amend(at(71.), &acme(), id, 2), None);
+    assert_eq!(machine.amend(at(71.), &acme(), id, 3), Some(4));
 }
 
 #[test]
 fn a_record_that_says_the_same_stays_out_after_one_that_was_made_anew() {
     let mut machine = live(quiet());
     let id = emitted(&mut machine);
-    assert_eq!(machine.amend(at(50.), id, 1), Some(2));
+    assert_eq!(machine.amend(at(50.), &acme(), id, 1), Some(2));
     // Re-opened by what changes nothing in the record.
     let found = play(&mut machine, [(60., caller("x", 0., 30.).bridge("a", 5., 30.).link("again").0)], 70.);
     assert_eq!(found, [""; 0]);
@@ -463,11 +467,62 @@ fn a_forgotten_calls_record_is_made_anew_once() {
     machine.handle_timeout(at(2. * hour));
     assert_eq!(machine.stats().kept_sessions, 0);
     let mut machine = restored(&mut machine, &mut kept);
-    assert_eq!(machine.amend(at(2. * hour), id, 1), Some(2));
-    assert_eq!(machine.amend(at(2. * hour), id, 1), None);
+    assert_eq!(machine.amend(at(2. * hour), &acme(), id, 1), Some(2));
+    assert_eq!(machine.amend(at(2. * hour), &acme(), id, 1), None);
     // After a day nothing is known of it but what its record says.
     machine.handle_timeout(at(30. * hour));
     let mut machine = restored(&mut machine, &mut kept);
     assert_eq!(kept.len(), 1, "only the time of the stream is kept: {kept:?}");
-    assert_eq!(machine.amend(at(31. * hour), id, 2), Some(3));
+    assert_eq!(machine.amend(at(31. * hour), &acme(), id, 2), Some(3));
+}
+
+#[test]
+fn everything_that_is_kept_of_a_call_names_its_tenant_so_that_it_can_move_with_it() {
+    let mut machine = live(quiet());
+    let id = emitted(&mut machine);
+    let mut kept = Default::default();
+    assert_eq!(machine.amend(at(50.), &acme(), id, 1), Some(2));
+    let mut machine = restored(&mut machine, &mut kept);
+    let mut seen: Vec<String> = Vec::new();
+    for when in [50., 7_200.] {
+        machine.handle_timeout(at(when));
+        machine = restored(&mut machine, &mut kept);
+        seen.extend(kept.keys().map(|key| {
+            let whose = ringpost_session::whose(key).expect("an entry");
+            format!("@{when} {:?} {:?}", whose.kind, whose.tenant)
+        }));
+    }
+    assert_eq!(
+        seen,
+        [
+            "@50 Time None",
+            "@50 Revision Some(\"acme\")",
+            "@50 Session Some(\"acme\")",
+            "@7200 Stub Some(\"acme\")",
+            "@7200 Time None",
+            "@7200 Revision Some(\"acme\")",
+        ]
+    );
+}
+
+#[test]
+fn what_an_older_version_kept_without_its_tenant_is_known_and_forgotten_like_the_rest() {
+    let mut machine = live(quiet());
+    let id = emitted(&mut machine);
+    assert_eq!(machine.amend(at(50.), &acme(), id, 1), Some(2));
+    machine.handle_timeout(at(7_200.));
+    let mut kept = Default::default();
+    restored(&mut machine, &mut kept);
+    let unnamed = |key: &[u8]| if key[0] == b'm' { key.to_vec() } else { key[..17].to_vec() };
+    let mut kept = kept.into_iter().map(|(key, value)| (unnamed(&key), value)).collect();
+    let mut machine = restored(&mut live(quiet()), &mut kept);
+    // A repeat, and the revision after the one that was given.
+    machine.handle(at(7_201.), simple_call()[1].0.clone());
+    assert_eq!(machine.poll(), None);
+    assert_eq!(machine.amend(at(7_202.), &acme(), id, 2), Some(3));
+    let mut machine = restored(&mut machine, &mut kept);
+    assert_eq!(kept.keys().filter(|key| key[0] == b'r').count(), 1, "{kept:?}");
+    machine.handle_timeout(at(40. * 3_600.));
+    restored(&mut machine, &mut kept);
+    assert_eq!(kept.len(), 1, "only the time of the stream is kept: {kept:?}");
 }

@@ -134,7 +134,7 @@ impl Enrich<'_> {
         if envelope.cdr == before.cdr {
             return None;
         }
-        let Some(rev) = owned.machine.amend(now, before.session, before.rev) else {
+        let Some(rev) = owned.machine.amend(now, &before.tenant, before.session, before.rev) else {
             // Another revision went out meanwhile; asked for again, they are joined with that one.
             refuse_again(&before, &late, Refusal::TooLate.name(), now, dead_letters);
             return None;
