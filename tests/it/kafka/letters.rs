@@ -63,7 +63,7 @@ async fn on_kafka_what_is_refused_is_on_its_topic_and_is_listed_shown_and_replay
     .await;
     let reasons: Vec<_> = letters.iter().map(|letter| letter["body"].as_str().expect("text")).collect();
     assert!(reasons.contains(&"neither") && reasons.contains(&"no leg"), "{letters:?}");
-    let position = format!("ringpost.legs/{}@{}", places[0].0, places[0].1);
+    let position = format!("{}ringpost.legs/{}@{}", brokered.prefix, places[0].0, places[0].1);
     assert!(letters.iter().any(|letter| letter["position"] == position.as_str()), "{letters:?}");
     assert!(home.run(&["dead-letters", "list"]).stdout.is_empty(), "nobody has copied them yet");
 

@@ -122,7 +122,7 @@ impl<W: Worker, S: Ledger> Aggregate<W, S> {
     fn core(&mut self) -> Core {
         let settings = self.settings.borrow_and_update().clone();
         let stray = Stray::new(self.partitions, Arc::clone(&self.metrics));
-        Core::new(self.config.clone(), settings, self.tables.clone(), stray)
+        Core::new(self.config.clone(), settings, self.tables.clone(), stray, self.dead_letters.prefix())
     }
 
     /// Handles an event, and what can be read without waiting, or within the interval: all partitions share a commit, and

@@ -45,7 +45,7 @@ impl Base {
         // Empty until now.
         let _ = readiness.files.set(files.clone());
         metrics.adopt(log.metrics(), store.metrics()).context("register metrics")?;
-        let dead_letters = dead_letters(&log, &store, Arc::clone(&metrics));
+        let dead_letters = dead_letters(&log, &config.bus.kafka.prefix, &store, Arc::clone(&metrics));
         let configured = Configured::load(store.clone(), config.triggers.poll).await?;
         if config.serve.roles.len() < Role::ALL.len() && !store.is_shared() {
             let folder = config.data.dir.display();
@@ -71,7 +71,7 @@ impl Base {
 }
 
 /// Into the store, or on Kafka by way of their topic.
-fn dead_letters(log: &ServedLog, store: &Store, metrics: Arc<Metrics>) -> DeadLetters {
+fn dead_letters(log: &ServedLog, prefix: &str, store: &Store, metrics: Arc<Metrics>) -> DeadLetters {
     if matches!(log, ServedLog::Embedded(_)) {
         return DeadLetters::new(store.clone(), metrics);
     }
@@ -81,7 +81,7 @@ fn dead_letters(log: &ServedLog, store: &Store, metrics: Arc<Metrics>) -> DeadLe
         let append = async move { log.append(topics::DEAD_LETTERS, records).await.map(drop) };
         Box::pin(append) as dead_letters::Appended
     };
-    DeadLetters::on_topic(Arc::new(append), metrics)
+    DeadLetters::on_topic(Arc::new(append), prefix, metrics)
 }
 
 async fn open_log(config: &Config, store: &Store) -> anyhow::Result<(ServedLog, Option<Journal>)> {

@@ -12,7 +12,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringpost_bus::{Commit, Output, Record};
+use ringpost_bus::{Batch, Commit, Message, Output, Record};
 use ringpost_ingest::Reject;
 use ringpost_model::{Dialect, LegRecord, Timestamp};
 use ringpost_store::{DeadLetter, Ledger, Store};
@@ -36,6 +36,9 @@ pub(crate) type Appended = Pin<Box<dyn Future<Output = Result<(), ringpost_bus::
 pub struct DeadLetters<S = Store> {
     to: To<S>,
     metrics: Arc<Metrics>,
+    /// Before the names of our own topics in places: topics that were moved to have the offsets of the old ones again, and
+    /// what was refused there is another letter.
+    prefix: Arc<str>,
 }
 
 #[derive(Clone)]
@@ -58,12 +61,17 @@ pub(crate) enum NotKept {
 impl<S: Ledger> DeadLetters<S> {
     /// Writes into this store.
     pub fn new(store: S, metrics: Arc<Metrics>) -> Self {
-        Self { to: To::Store(store), metrics }
+        Self { to: To::Store(store), metrics, prefix: Arc::default() }
     }
 
     /// Writes to the topic. They are counted where they get into the store.
-    pub(crate) fn on_topic(append: Append, metrics: Arc<Metrics>) -> Self {
-        Self { to: To::Topic(append), metrics }
+    pub(crate) fn on_topic(append: Append, prefix: &str, metrics: Arc<Metrics>) -> Self {
+        Self { to: To::Topic(append), metrics, prefix: prefix.into() }
+    }
+
+    /// What stands before the names of our own topics on the brokers.
+    pub(crate) fn prefix(&self) -> Arc<str> {
+        Arc::clone(&self.prefix)
     }
 
     /// Writes letters, once.
@@ -114,6 +122,11 @@ async fn add<S: Ledger>(
     metrics.dead_letters.inc_by(new);
     metrics.dead_letters_repeated.inc_by(letters.len() as u64 - new);
     Ok(())
+}
+
+/// Where a record of one of our own topics stands, which is what its letters go by.
+pub(crate) fn place(prefix: &str, batch: &Batch, message: &Message) -> String {
+    format!("{prefix}{}/{}@{}", batch.topic, batch.partition, message.offset)
 }
 
 /// The letter of bytes that cannot be read.

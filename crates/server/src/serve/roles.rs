@@ -198,7 +198,7 @@ pub(super) async fn serving(base: &Base) -> anyhow::Result<Serving> {
         Backend::Embedded => None,
         Backend::Kafka => {
             let worker = base.log.worker(subscription("dead-letters", topics::DEAD_LETTERS, None)).await?;
-            Some(Copy { worker, store, metrics })
+            Some(Copy { worker, store, prefix: base.dead_letters.prefix(), metrics })
         }
     };
     Ok(Serving { copy })

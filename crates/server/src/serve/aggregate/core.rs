@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
-use ringpost_bus::{Assignment, Batch, Commit, Event, Message, Output, Partition, StateChange};
+use ringpost_bus::{Assignment, Batch, Commit, Event, Output, Partition, StateChange};
 use ringpost_enrich::Places;
 use ringpost_ingest::{Source, decode};
 use ringpost_model::{Command, CommandError, Dialect, Timestamp};
@@ -19,7 +19,7 @@ use super::enriching::{Enrich, Enriched, written};
 use super::held::{self, Held, Waiting};
 use super::stray::Stray;
 use crate::metrics::Metrics;
-use crate::serve::dead_letters::unreadable;
+use crate::serve::dead_letters::{place, unreadable};
 use crate::serve::stream_time::StreamTime;
 use crate::serve::sums::Sums;
 use crate::serve::tables::TableReader;
@@ -49,6 +49,8 @@ pub(super) struct Core {
     tables: TableReader,
     partitions: BTreeMap<Partition, Owned>,
     stray: Stray,
+    /// Before the names of topics in the places of dead letters.
+    prefix: Arc<str>,
     /// Counters of machines that were given up since.
     gone: Sums,
     counted: Sums,
@@ -65,13 +67,20 @@ pub(super) struct Owned {
 }
 
 impl Core {
-    pub(super) fn new(config: Config, settings: Arc<Settings>, tables: TableReader, stray: Stray) -> Self {
+    pub(super) fn new(
+        config: Config,
+        settings: Arc<Settings>,
+        tables: TableReader,
+        stray: Stray,
+        prefix: Arc<str>,
+    ) -> Self {
         Self {
             config,
             settings,
             tables,
             partitions: BTreeMap::new(),
             stray,
+            prefix,
             gone: Sums::default(),
             counted: Sums::default(),
             enriched: Enriched::default(),
@@ -193,7 +202,7 @@ impl Core {
             Enrich { tables: &self.tables, settings: &self.settings, counts: &mut self.enriched };
         for message in &batch.messages {
             let now = owned.time.at_record(Timestamp::from_micros(message.timestamp), wall);
-            let place = place(batch, message);
+            let place = place(&self.prefix, batch, message);
             if Command::is_one(&message.value) {
                 let command = match Command::from_bytes(&message.value) {
                     Ok(command) => command,
@@ -267,10 +276,6 @@ impl Core {
 fn no_command(place: &str, error: CommandError, bytes: &[u8], now: Timestamp) -> DeadLetter {
     let reason = format!("{:#}", anyhow::Error::new(error));
     DeadLetter::new(place, now, &reason, Dialect::Native.name(), bytes)
-}
-
-fn place(batch: &Batch, message: &Message) -> String {
-    format!("{}/{}@{}", batch.topic, batch.partition, message.offset)
 }
 
 /// Takes out of a machine what it has to remember: once a batch, since a session of it may change many times.

@@ -11,7 +11,7 @@ use ringpost_store::{DeadLetter, Ledger, Store};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::{add, wire};
+use super::{add, place, wire};
 use crate::metrics::Metrics;
 
 /// The longest wait for a letter.
@@ -23,6 +23,8 @@ const AFTER_ERROR: Duration = Duration::from_millis(500);
 pub(crate) struct Copy<W, S = Store> {
     pub(crate) worker: W,
     pub(crate) store: S,
+    /// Before the names of topics.
+    pub(crate) prefix: Arc<str>,
     pub(crate) metrics: Arc<Metrics>,
 }
 
@@ -58,7 +60,7 @@ impl<W: Worker, S: Ledger> Copy<W, S> {
     async fn copy(&self, batch: &Batch) {
         let letter = |message| {
             wire::letter(message).unwrap_or_else(|error| {
-                let place = format!("{}/{}@{}", batch.topic, batch.partition, message.offset);
+                let place = place(&self.prefix, batch, message);
                 let now = Timestamp::from_micros(message.timestamp);
                 DeadLetter::new(&place, now, &error.to_string(), Dialect::Native.name(), &message.value)
             })

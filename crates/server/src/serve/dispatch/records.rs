@@ -13,6 +13,7 @@ use tracing::warn;
 use super::fire::Shot;
 use super::pending::Place;
 use super::{Dispatch, Owned, State, report};
+use crate::serve::dead_letters::place;
 use crate::trigger_cache::TriggerSource;
 
 /// Who has it does what only one process of all has to do: there is always one, and at most for moments two.
@@ -127,7 +128,7 @@ impl<W: Worker, S: LaneLedger, T: TriggerSource> Dispatch<W, S, T> {
         let envelope = match Envelope::from_bytes(&message.value) {
             Ok(envelope) => envelope,
             Err(error) => {
-                let place = format!("{}/{}@{}", batch.topic, batch.partition, message.offset);
+                let place = place(&self.dead_letters.prefix(), batch, message);
                 let reason = format!("{:#}", anyhow::Error::new(error));
                 let dialect = Dialect::Native.name();
                 let letter = ringpost_store::DeadLetter::new(&place, now, &reason, dialect, &message.value);
