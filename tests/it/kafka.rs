@@ -4,6 +4,7 @@
 mod foreign;
 mod keep;
 mod letters;
+mod moving;
 mod roles;
 
 use std::collections::HashMap;

@@ -11,6 +11,7 @@ mod fetch;
 mod health;
 mod inspect;
 mod lags;
+mod moving;
 mod restore;
 mod settings;
 mod slots;
@@ -31,6 +32,10 @@ use lags::Lags;
 use slots::Slots;
 
 pub use inspect::{GroupSeen, Inspection, TopicSeen, inspect};
+pub use moving::{
+    Doing, Marker, MemberSeen, Move, MoveError, MoveStep, Moved, MovedRecords, MovedState, Route, Router,
+    StateSeen, Survey, Tell, To, UnreadSeen, carry_out, discard, marker, survey,
+};
 pub use settings::{KafkaConfig, check_property};
 pub use topics::{TopicMade, create_topics, print_topics};
 pub use worker::KafkaWorker;

@@ -22,8 +22,10 @@ pub use error::{Error, OpenError};
 pub use face::{Event, Log, Subscription, Worker};
 #[cfg(feature = "kafka")]
 pub use kafka::{
-    GroupSeen, Inspection, Kafka, KafkaConfig, KafkaWorker, TopicMade, TopicSeen, check_property,
-    create_topics, inspect, print_topics,
+    Doing, GroupSeen, Inspection, Kafka, KafkaConfig, KafkaWorker, Marker, MemberSeen, Move, MoveError,
+    MoveStep, Moved, MovedRecords, MovedState, Route, Router, StateSeen, Survey, Tell, To, TopicMade,
+    TopicSeen, UnreadSeen, carry_out, check_property, create_topics, discard, inspect, marker, print_topics,
+    survey,
 };
 pub use metrics::Metrics;
 pub use partitioner::partition_of;

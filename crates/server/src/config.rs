@@ -23,6 +23,7 @@ mod tests;
 
 pub use document::Place;
 pub(crate) use document::Positions;
+pub(crate) use kafka::named as named_on_broker;
 pub use kafka::{Backend, Kafka};
 pub use load::{DEFAULT_TOML, Flags, LoadError, Loaded, Source, load, parse};
 pub use mail::{Mail, MailPassword, SmtpServer, Starttls};

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use ringpost_bus::{
     Clock, Commit, Config as JournalConfig, Embedded, EmbeddedWorker, Error, Event, Journal, Kafka,
-    KafkaConfig, Lag, Log, Metrics, Offset, Partition, Record, Subscription, Worker,
+    KafkaConfig, Lag, Log, Marker, Metrics, Offset, Partition, Record, Subscription, Worker,
 };
 
 use crate::clock;
@@ -45,9 +45,20 @@ pub(crate) async fn open(config: &Config) -> anyhow::Result<(ServedLog, Option<J
             Ok((ServedLog::Embedded(log), Some(journal)))
         }
         Backend::Kafka => {
-            let log = Kafka::open(kafka(config)?).await?;
+            let settings = kafka(config)?;
+            is_whole(&settings).await?;
+            let log = Kafka::open(settings).await?;
             Ok((ServedLog::Kafka(log), None))
         }
+    }
+}
+
+/// Topics that a move has left half-way are used by nobody.
+async fn is_whole(settings: &KafkaConfig) -> anyhow::Result<()> {
+    let marker = ringpost_bus::marker(settings, topics::MOVED).await?;
+    match marker {
+        Marker::None | Marker::Whole(_) => Ok(()),
+        Marker::Made | Marker::Begun(_) => bail!("{}", topics::half_moved(&settings.prefix)),
     }
 }
 

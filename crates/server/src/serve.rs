@@ -5,7 +5,7 @@
 //! that what was accepted goes as far as it can. Health and metrics stop last. A part that ends by itself ends the
 //! process: a half-dead one would only look alive.
 
-mod aggregate;
+pub(crate) mod aggregate;
 mod base;
 mod configured;
 mod dead_letters;

@@ -17,6 +17,18 @@ pub(crate) const SOURCES: &str = "ringpost.sources";
 /// What was refused, on its way into the store; keyed by the place it came from. Only on Kafka.
 pub(crate) const DEAD_LETTERS: &str = "ringpost.dead-letters";
 
+/// Says of topics that were moved to whether all is there ([`crate::commands::topics`]). Only on Kafka.
+pub(crate) const MOVED: &str = "ringpost.moved";
+
+/// What is wrong with topics of a move that was broken off, and what to do.
+pub(crate) fn half_moved(prefix: &str) -> String {
+    format!(
+        "the topics with the prefix {prefix:?} are those of a move that is not whole: set bus.kafka.prefix back to what it was \
+         before, or remove them with `ringpost topics repartition --to-prefix {prefix:?} --discard` (bus.kafka.prefix \
+         still the old one) and move again"
+    )
+}
+
 /// All of them, as configured.
 pub(crate) fn all(config: &Config) -> Vec<Topic> {
     let retention = &config.bus.retention;

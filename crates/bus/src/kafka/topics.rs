@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::admin::{
-    AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication,
+    AdminClient, AdminOptions, AlterConfig, ConfigResource, ConfigSource, NewTopic, OwnedResourceSpecifier,
+    ResourceSpecifier, TopicReplication,
 };
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
@@ -19,6 +20,9 @@ use super::settings::{KafkaConfig, OVERHEAD, what_is_wrong};
 
 /// Between two looks at what brokers know.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// The setting that says who stamps records.
+const STAMPED: &str = "message.timestamp.type";
 
 /// What came of making a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +47,15 @@ pub async fn create_topics(
         config.probe().create_with_context(Quiet).map_err(|error| failed(&error))?;
     let wanted: Vec<Wanted> =
         config.topics.iter().map(|topic| Wanted::new(config, topic, replicas)).collect();
+    make(config, &admin, wanted).await
+}
+
+async fn make(
+    config: &KafkaConfig,
+    admin: &AdminClient<Quiet>,
+    wanted: Vec<Wanted>,
+) -> Result<Vec<(String, TopicMade)>, OpenError> {
+    let failed = |error: &KafkaError| OpenError::Brokers { mistakes: vec![what_is_wrong(error)] };
     let new: Vec<NewTopic<'_>> = wanted.iter().map(Wanted::as_new).collect();
     let options =
         AdminOptions::new().operation_timeout(Some(config.timeout)).request_timeout(Some(config.timeout));
@@ -60,6 +73,141 @@ pub async fn create_topics(
     }
     until_all_know(config, wanted.into_iter().map(|topic| topic.name).collect()).await?;
     Ok(topics)
+}
+
+/// Who says how old a record is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stamps {
+    /// The brokers, when they write it. So it is wherever the log is in use.
+    Brokers,
+    /// Who writes it. Only while records are copied, each as old as it was. Those that are there stay so, and no start is made
+    /// on such topics.
+    Writers,
+}
+
+impl Stamps {
+    fn setting(self) -> &'static str {
+        match self {
+            Self::Brokers => "LogAppendTime",
+            Self::Writers => "CreateTime",
+        }
+    }
+}
+
+/// Makes the topics that are not there yet; those of `records` are made, or altered, to take records as old as they were.
+///
+/// # Errors
+/// What the brokers refused.
+pub(super) async fn make_to_move(
+    config: &KafkaConfig,
+    replicas: Option<u16>,
+    records: &[String],
+) -> Result<(), OpenError> {
+    let failed = |error: &KafkaError| OpenError::Brokers { mistakes: vec![what_is_wrong(error)] };
+    let admin = config.probe().create_with_context(Quiet).map_err(|error| failed(&error))?;
+    let wanted = config.topics.iter().map(|topic| {
+        let wanted = Wanted::new(config, topic, replicas);
+        let takes_old = records.contains(&topic.name);
+        if takes_old { wanted.stamped(Stamps::Writers) } else { wanted }
+    });
+    let made = make(config, &admin, wanted.collect()).await?;
+    let is_old = |topic: &&String| {
+        let named = format!("{}{topic}", config.prefix);
+        made.iter().any(|(name, made)| *name == named && *made == TopicMade::Before)
+    };
+    let before: Vec<String> = records.iter().filter(is_old).cloned().collect();
+    stamp(config, &before, Stamps::Writers).await
+}
+
+/// Says who stamps records of topics, by their names as configured, and waits until that holds. Their other settings stay.
+///
+/// # Errors
+/// What the brokers refused.
+pub(super) async fn stamp(config: &KafkaConfig, topics: &[String], stamps: Stamps) -> Result<(), OpenError> {
+    let failed = |why: String| OpenError::Brokers { mistakes: vec![why] };
+    let names: Vec<String> = topics.iter().map(|topic| format!("{}{topic}", config.prefix)).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let admin: AdminClient<Quiet> =
+        config.probe().create_with_context(Quiet).map_err(|error| failed(what_is_wrong(&error)))?;
+    let options = AdminOptions::new().request_timeout(Some(config.timeout));
+    let told = describe(config, &names).await.map_err(failed)?;
+    for found in &told {
+        let OwnedResourceSpecifier::Topic(name) = &found.specifier else { continue };
+        // What is not said anew falls back to its default.
+        let own = found.entries.iter().filter(|entry| entry.source == ConfigSource::DynamicTopic);
+        let own = own.filter_map(|entry| Some((entry.name.as_str(), entry.value.as_deref()?)));
+        let mut altered = AlterConfig::new(ResourceSpecifier::Topic(name));
+        for (key, value) in own.chain([(STAMPED, stamps.setting())]) {
+            altered = altered.set(key, value);
+        }
+        let done =
+            admin.alter_configs(&[altered], &options).await.map_err(|error| failed(error.to_string()))?;
+        for one in done {
+            one.map_err(|(_, code)| {
+                failed(format!(
+                    "{STAMPED} of topic {name} cannot be altered: {code}; this client needs the right ALTER_CONFIGS on it"
+                ))
+            })?;
+        }
+    }
+    let deadline = Instant::now() + config.timeout;
+    loop {
+        let told = describe(config, &names).await.map_err(failed)?;
+        let is_so = |found: &ConfigResource| {
+            found.get(STAMPED).is_some_and(|entry| entry.value.as_deref() == Some(stamps.setting()))
+        };
+        if told.iter().all(is_so) {
+            return Ok(());
+        }
+        if Instant::now() >= deadline {
+            return Err(failed(format!("{STAMPED} was altered, and the brokers do not say so")));
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+/// Deletes topics by their names on the brokers, and waits until they are gone. Tells those that were there.
+///
+/// # Errors
+/// What the brokers refused.
+pub(super) async fn delete(config: &KafkaConfig, names: Vec<String>) -> Result<Vec<String>, OpenError> {
+    let failed = |why: String| OpenError::Brokers { mistakes: vec![why] };
+    let admin: AdminClient<Quiet> =
+        config.probe().create_with_context(Quiet).map_err(|error| failed(what_is_wrong(&error)))?;
+    let options =
+        AdminOptions::new().operation_timeout(Some(config.timeout)).request_timeout(Some(config.timeout));
+    let asked: Vec<&str> = names.iter().map(String::as_str).collect();
+    let done = admin.delete_topics(&asked, &options).await.map_err(|error| failed(error.to_string()))?;
+    let (mut deleted, mut mistakes) = (Vec::new(), Vec::new());
+    for one in done {
+        match one {
+            Ok(name) => deleted.push(name),
+            Err((_, RDKafkaErrorCode::UnknownTopicOrPartition)) => {}
+            Err((name, code)) => mistakes.push(format!("topic {name} could not be deleted: {code}")),
+        }
+    }
+    if !mistakes.is_empty() {
+        return Err(OpenError::Brokers { mistakes });
+    }
+    let probe: BaseConsumer<Quiet> =
+        config.probe().create_with_context(Quiet).map_err(|error| failed(what_is_wrong(&error)))?;
+    let (probe, timeout) = (Arc::new(probe), config.timeout);
+    let deadline = Instant::now() + timeout;
+    loop {
+        let (asked, of) = (Arc::clone(&probe), deleted.clone());
+        let counted = tokio::task::spawn_blocking(move || count(&asked, &of, timeout)).await;
+        let counted = counted.map_err(|error| failed(error.to_string()))?;
+        let counted = counted.map_err(|error| failed(error.to_string()))?;
+        if counted.iter().all(Result::is_err) {
+            return Ok(deleted);
+        }
+        if Instant::now() >= deadline {
+            return Err(failed("topics were deleted, and the brokers still know them".to_owned()));
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
 }
 
 /// A broker that was told to make a topic says so before all of them have heard of it.
@@ -102,7 +250,7 @@ impl Wanted {
     fn new(config: &KafkaConfig, topic: &Topic, replicas: Option<u16>) -> Self {
         let mut settings = vec![
             // A leg is as old as its place in the log: the clock of a switch moves no other call, and no retention.
-            ("message.timestamp.type", "LogAppendTime".to_owned()),
+            (STAMPED, Stamps::Brokers.setting().to_owned()),
             ("max.message.bytes", (config.record_bytes + OVERHEAD).to_string()),
         ];
         match topic.keep {
@@ -123,6 +271,12 @@ impl Wanted {
         }
         let name = format!("{}{}", config.prefix, topic.name);
         Self { name, partitions: topic.partitions, replicas, settings }
+    }
+
+    fn stamped(mut self, stamps: Stamps) -> Self {
+        let setting = self.settings.iter_mut().find(|(key, _)| *key == STAMPED);
+        setting.into_iter().for_each(|(_, value)| *value = stamps.setting().to_owned());
+        self
     }
 
     fn as_new(&self) -> NewTopic<'_> {
@@ -187,9 +341,9 @@ pub(super) async fn check(
     }
     let settings = describe(config, &names).await.map_err(|error| failed(vec![error]))?;
     for (topic, name) in config.topics.iter().zip(&names) {
-        let found = settings.iter().find(|resource| {
-            matches!(&resource.specifier, rdkafka::admin::OwnedResourceSpecifier::Topic(of) if of == name)
-        });
+        let found = settings
+            .iter()
+            .find(|resource| matches!(&resource.specifier, OwnedResourceSpecifier::Topic(of) if of == name));
         if let Some(found) = found {
             mistakes.extend(what_is_off(config, topic, name, found));
             let in_sync =
@@ -202,7 +356,7 @@ pub(super) async fn check(
     if mistakes.is_empty() { Ok(topics) } else { Err(failed(mistakes)) }
 }
 
-fn count(
+pub(super) fn count(
     probe: &BaseConsumer<Quiet>,
     names: &[String],
     timeout: Duration,

@@ -5,6 +5,7 @@ mod bench;
 mod counter;
 mod faults;
 mod handover;
+mod moving;
 mod only;
 mod process;
 

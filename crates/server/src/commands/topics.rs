@@ -1,4 +1,9 @@
-//! `ringpost topics`: the topics of a log on Kafka, made or told to whoever may make them.
+//! `ringpost topics`: the topics of a log on Kafka, made or told to whoever may make them, and moved to others with another
+//! number of partitions.
+
+mod repartition;
+mod report;
+mod routes;
 
 use std::path::PathBuf;
 
@@ -15,7 +20,8 @@ use crate::log;
 #[command(after_help = "\
 Examples:
   ringpost topics create --replicas 3 --config /etc/ringpost.toml
-  ringpost topics create --replicas 3 --print --config /etc/ringpost.toml")]
+  ringpost topics create --replicas 3 --print --config /etc/ringpost.toml
+  ringpost topics repartition --partitions 32 --to-prefix eu2. --dry-run --config /etc/ringpost.toml")]
 pub struct Topics {
     /// Configuration file; without it defaults and environment. Environment: RINGPOST_CONFIG
     #[arg(long, short, value_name = "FILE", global = true)]
@@ -36,6 +42,8 @@ Examples:
   ringpost topics create --replicas 3 --config /etc/ringpost.toml
   ringpost topics create --replicas 3 --print | ssh kafka-admin sh")]
     Create(Create),
+    /// Move everything to new topics with another number of partitions; nothing may run meanwhile
+    Repartition(repartition::Repartition),
 }
 
 #[derive(Debug, Args)]
@@ -48,19 +56,21 @@ struct Create {
     print: bool,
 }
 
-/// Makes topics, or prints how.
+/// Makes topics, prints how, or moves them.
 ///
 /// # Errors
-/// Mistakes in the configuration, or what the brokers refused.
+/// Mistakes in the configuration, what the brokers refused, or what is in the way.
 pub fn run(args: &Topics, io: &mut Io<'_>) -> Result<Outcome, Failure> {
     let file = args.config.clone().or_else(|| io.variable("RINGPOST_CONFIG").map(PathBuf::from));
     let config = config::load(file.as_deref(), &io.variables, &Flags::default())?.config;
     if config.bus.backend != Backend::Kafka {
-        let wrong =
-            "the log is in a file, and has no topics to be made: bus.backend is \"embedded\" (docs/kafka.md)";
+        let wrong = "the log is in a file, and has no topics: bus.backend is \"embedded\" (docs/kafka.md)";
         return Err(Failure::Mistakes(wrong.to_owned()));
     }
-    let Command::Create(create) = &args.command;
+    let create = match &args.command {
+        Command::Create(create) => create,
+        Command::Repartition(args) => return repartition::run(args, &config, io),
+    };
     let kafka = log::kafka(&config)?;
     if create.print {
         write!(io.stdout, "{}", ringpost_bus::print_topics(&kafka, create.replicas))?;
@@ -103,9 +113,12 @@ mod tests {
     }
 
     #[test]
-    fn an_embedded_log_has_no_topics_to_be_made() {
-        let (code, _, told) = ringpost(&["topics", "create"], "");
-        assert_eq!(code, 64, "{told}");
-        assert!(told.contains("bus.backend is \"embedded\""), "{told}");
+    fn an_embedded_log_has_no_topics_to_be_made_or_moved() {
+        let moved = ["topics", "repartition", "--partitions", "7", "--to-prefix", "b."];
+        for arguments in [&["topics", "create"][..], &moved] {
+            let (code, _, told) = ringpost(arguments, "");
+            assert_eq!(code, 64, "{told}");
+            assert!(told.contains("bus.backend is \"embedded\""), "{told}");
+        }
     }
 }

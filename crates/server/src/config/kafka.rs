@@ -68,7 +68,7 @@ pub(crate) fn resolve(reader: &mut Reader, backend: Backend, kafka: &mut Kafka) 
 }
 
 /// What a topic's name may consist of.
-fn named(text: &str) -> Result<(), Wrong> {
+pub(crate) fn named(text: &str) -> Result<(), Wrong> {
     let is_fine = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     if text.len() <= 100 && text.chars().all(is_fine) {
         return Ok(());

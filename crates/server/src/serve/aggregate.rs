@@ -3,7 +3,7 @@
 
 mod core;
 mod enriching;
-mod held;
+pub(crate) mod held;
 mod stray;
 
 use std::sync::Arc;

@@ -1,10 +1,11 @@
 //! The log on Kafka: whether brokers answer, topics are as they have to be, and how far groups are behind.
 
-use ringpost_bus::{GroupSeen, TopicSeen, inspect};
+use ringpost_bus::{GroupSeen, Marker, TopicSeen, inspect};
 
 use super::finding::Finding;
 use crate::config::Config;
 use crate::log::{self, GROUPS};
+use crate::topics;
 
 /// Copies with which one broker may be lost, and what is acknowledged is still on two.
 const COPIES: usize = 3;
@@ -26,6 +27,13 @@ pub(super) async fn look(config: &Config) -> Vec<Finding> {
         }
     };
     let mut findings = vec![brokers(&seen.brokers)];
+    let marker = ringpost_bus::marker(&kafka, topics::MOVED).await;
+    findings.extend(marker.is_ok_and(|marker| !matches!(marker, Marker::None | Marker::Whole(_))).then(
+        || {
+            let todo = "nothing starts on them; ringpost topics repartition --help says how to go on";
+            Finding::problem("topics", topics::half_moved(&kafka.prefix), todo)
+        },
+    ));
     findings.extend(seen.topics.iter().flat_map(topic));
     findings.extend(partitions(&seen.topics));
     findings.extend(seen.groups.iter().map(group));

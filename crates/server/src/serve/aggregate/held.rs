@@ -61,8 +61,27 @@ impl Waiting {
 }
 
 /// Whether an entry of the state is a record that waits.
-pub(super) fn is_held(key: &[u8]) -> bool {
+pub(crate) fn is_held(key: &[u8]) -> bool {
     key.first() == Some(&KEY)
+}
+
+/// The tenant of a record that waits, and its key in another partition, where others wait as well: those of one partition
+/// keep their order, and no two of different ones have the same key.
+///
+/// # Errors
+/// The entry is not what was written.
+pub(crate) fn moved(
+    key: &[u8],
+    value: &[u8],
+    from: Partition,
+    partitions: u32,
+) -> anyhow::Result<(TenantKey, Bytes)> {
+    let number = number(key)?;
+    let fresh =
+        number.checked_mul(u64::from(partitions)).and_then(|first| first.checked_add(u64::from(from.0)));
+    let fresh = fresh.context("move a record that waits: its number is too large")?;
+    let waiting = Waiting::from_bytes(value).context("move a record that waits")?;
+    Ok((waiting.tenant().clone(), self::key(fresh)))
 }
 
 impl Held {
@@ -74,9 +93,7 @@ impl Held {
         let mut held = Self::default();
         let mut all = Vec::with_capacity(entries.len());
         for (key, value) in entries {
-            let number = key.get(1..).and_then(|number| <[u8; 8]>::try_from(number).ok());
-            let number =
-                number.map(u64::from_be_bytes).context("restore a record that waits: its key is damaged")?;
+            let number = number(&key)?;
             let waiting = Waiting::from_bytes(&value).context("restore a record that waits")?;
             all.push(One { number, bytes: value.len(), waiting });
         }
@@ -140,6 +157,11 @@ impl Held {
         self.count += 1;
         self.tenants.entry(one.waiting.tenant().clone()).or_default().push_back(one);
     }
+}
+
+fn number(key: &[u8]) -> anyhow::Result<u64> {
+    let number = key.get(1..).and_then(|number| <[u8; 8]>::try_from(number).ok());
+    number.map(u64::from_be_bytes).context("restore a record that waits: its key is damaged")
 }
 
 fn key(number: u64) -> Bytes {
