@@ -17,7 +17,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 pub(crate) use disk::Disk;
-pub(crate) use home::{Home, run};
+pub(crate) use home::{Done, Home, command, run};
 pub(crate) use judge::{judge, settle_down, settle_down_all};
 pub(crate) use mailbox::Mailbox;
 pub(crate) use receiver::{Receiver, Reply, Request};

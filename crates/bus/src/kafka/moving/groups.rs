@@ -1,8 +1,10 @@
 //! Groups: who is in them, where they are, and taking positions in topics of others over to groups of the new prefix.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::error::KafkaResult;
+use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
 use crate::kafka::context::Quiet;
@@ -13,6 +15,8 @@ use super::{Move, MoveError, blocking, failed, probe};
 
 /// One question to a broker.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Before it is put again.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// A process that is in a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,7 +94,7 @@ pub(super) fn committed(
         config.consumer(group).create_with_context(Quiet).map_err(|error| failed(&what, &error))?;
     let mut asked = TopicPartitionList::new();
     (0..partitions).for_each(|at| drop(asked.add_partition(named, at as i32)));
-    let told = asking.committed_offsets(asked, PATIENCE).map_err(|error| failed(&what, &error))?;
+    let told = insist(&what, || asking.committed_offsets(asked.clone(), PATIENCE))?;
     let at = |at: u32| match told.find_partition(named, at as i32).map(|found| found.offset()) {
         Some(KafkaOffset::Offset(next)) => u64::try_from(next).ok(),
         _ => None,
@@ -134,5 +138,30 @@ fn commit(
     }
     let writer: BaseConsumer<Quiet> =
         config.consumer(group).create_with_context(Quiet).map_err(|error| failed(&what, &error))?;
-    writer.commit(&list, CommitMode::Sync).map_err(|error| failed(&what, &error))
+    insist(&what, || writer.commit(&list, CommitMode::Sync))
+}
+
+/// Groups change their broker, as when one was started just now: then it is asked again.
+fn insist<T>(what: &str, call: impl Fn() -> KafkaResult<T>) -> Result<T, MoveError> {
+    use RDKafkaErrorCode::{CoordinatorLoadInProgress, CoordinatorNotAvailable, NotCoordinator};
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let error = match call() {
+            Ok(done) => return Ok(done),
+            Err(error) => error,
+        };
+        let passes = matches!(
+            error.rdkafka_error_code(),
+            Some(CoordinatorLoadInProgress | CoordinatorNotAvailable | NotCoordinator)
+        );
+        if !passes || Instant::now() >= deadline {
+            return Err(failed(what, &error));
+        }
+        wait();
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a thread of its own, that waits for brokers")]
+fn wait() {
+    std::thread::sleep(LOOK_AGAIN);
 }
