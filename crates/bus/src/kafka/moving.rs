@@ -121,6 +121,12 @@ pub enum MoveError {
     /// It may not begin.
     #[error("{}", .0.join("\n"))]
     Refused(Vec<String>),
+    /// Another one to the same prefix began first.
+    #[error("another move to the prefix {prefix:?} began just now: leave it alone, or choose another prefix")]
+    Taken {
+        /// Where to.
+        prefix: String,
+    },
     /// The brokers did not do it.
     #[error("{what}: {reason}")]
     Broker {

@@ -81,11 +81,11 @@ pub(super) fn copy(
 }
 
 impl Copier<'_> {
-    fn old(&self, topic: &str) -> String {
+    fn named_before(&self, topic: &str) -> String {
         format!("{}{topic}", self.what.from.prefix)
     }
 
-    fn new(&self, topic: &str) -> String {
+    fn named_now(&self, topic: &str) -> String {
         format!("{}{topic}", self.what.to.prefix)
     }
 
@@ -95,8 +95,8 @@ impl Copier<'_> {
 
     /// Records, each to the partition of its key.
     fn records(&mut self, topic: &str, places: &[Place]) -> Result<Sum, MoveError> {
-        let (named, partitions) = (self.new(topic), self.partitions(topic));
-        let mut stream = Stream::open(&self.what.from, self.group, &self.old(topic), places)?;
+        let (named, partitions) = (self.named_now(topic), self.partitions(topic));
+        let mut stream = Stream::open(&self.what.from, self.group, &self.named_before(topic), places)?;
         let mut progress = Progress::new(self.tell, Doing::Copying, topic, places);
         let mut sum = Sum::default();
         while let Some((_, mut message)) = stream.next()? {
@@ -124,7 +124,7 @@ impl Copier<'_> {
         let mut looking = Progress::new(self.tell, Doing::Looking, topic, places);
         let mut copying = Progress::new(self.tell, Doing::Copying, topic, places);
         for place in places {
-            let named = self.old(topic);
+            let named = self.named_before(topic);
             let open = || Stream::open(&self.what.from, self.group, &named, std::slice::from_ref(place));
             let live = Live::read(&mut open()?, |stream| looking.at(stream.done()))?;
             looking.next();
@@ -147,6 +147,7 @@ impl Copier<'_> {
             }
             copying.next();
         }
+        looking.end();
         copying.end();
         for (route, value) in router.rest(topic) {
             self.entry(topic, &route, &value, &mut sum)?;
@@ -157,7 +158,7 @@ impl Copier<'_> {
     }
 
     fn entry(&mut self, topic: &str, route: &Route, value: &[u8], sum: &mut Sum) -> Result<(), MoveError> {
-        let named = self.new(topic);
+        let named = self.named_now(topic);
         let to = match route.to {
             To::One(partition) => partition.0..partition.0 + 1,
             To::All => 0..self.partitions(topic),
@@ -176,7 +177,7 @@ impl Copier<'_> {
     fn is_unwritten(&self, places: &HashMap<String, Vec<Place>>) -> Result<(), MoveError> {
         let probe = probe(&self.what.from)?;
         for (topic, places) in places {
-            let named = self.old(topic);
+            let named = self.named_before(topic);
             let (_, ends) = survey::ask(&probe, &named, places.len() as u32)?;
             if places.iter().any(|place| ends[&(named.clone(), place.partition)] != place.end) {
                 return Err(MoveError::Written { topic: named });
@@ -194,7 +195,7 @@ impl Copier<'_> {
     ) -> Result<(), MoveError> {
         let probe = probe(&self.what.to)?;
         for (topic, expected) in written {
-            let (named, is_state) = (self.new(topic), self.what.states.contains(topic));
+            let (named, is_state) = (self.named_now(topic), self.what.states.contains(topic));
             let (begins, ends) = survey::ask(&probe, &named, self.partitions(topic))?;
             let place = |(at, end): (&(String, Partition), &u64)| Place {
                 partition: at.1,

@@ -93,7 +93,9 @@ pub(super) fn committed(
     let asking: BaseConsumer<Quiet> =
         config.consumer(group).create_with_context(Quiet).map_err(|error| failed(&what, &error))?;
     let mut asked = TopicPartitionList::new();
-    (0..partitions).for_each(|at| drop(asked.add_partition(named, at as i32)));
+    for at in 0..partitions {
+        asked.add_partition(named, at as i32);
+    }
     let told = insist(&what, || asking.committed_offsets(asked.clone(), PATIENCE))?;
     let at = |at: u32| match told.find_partition(named, at as i32).map(|found| found.offset()) {
         Some(KafkaOffset::Offset(next)) => u64::try_from(next).ok(),

@@ -52,8 +52,10 @@ fn look(config: &KafkaConfig, named: &str) -> Result<Marker, MoveError> {
     use RDKafkaErrorCode::{TopicAuthorizationFailed, UnknownTopicOrPartition};
     let what = format!("look whether there is a topic {named}");
     let probe = probe(config)?;
-    let metadata =
-        probe.fetch_metadata(Some(named), config.timeout).map_err(|error| failed(&what, &error))?;
+    let metadata = probe.fetch_metadata(Some(named), config.timeout).map_err(|error| MoveError::Broker {
+        what: "use the log on Kafka".to_owned(),
+        reason: format!("no broker of {} answers within {:?}: {error}", config.bootstrap, config.timeout),
+    })?;
     let Some(found) = metadata.topics().iter().find(|found| found.name() == named) else {
         return Ok(Marker::None);
     };
@@ -88,8 +90,7 @@ pub(super) async fn begin(what: &Move) -> Result<(), MoveError> {
     let made = create_topics(&alone, what.replicas).await?;
     let is_new = made.iter().all(|(_, made)| *made == TopicMade::New);
     if !is_new && before != Marker::Made {
-        let reason = format!("another move to the prefix {:?} began just now", what.to.prefix);
-        return Err(MoveError::Refused(vec![reason]));
+        return Err(MoveError::Taken { prefix: what.to.prefix.clone() });
     }
     write(what, BEGUN).await
 }

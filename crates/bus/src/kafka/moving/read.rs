@@ -71,8 +71,10 @@ impl Stream {
     ) -> Result<Self, MoveError> {
         let what = format!("read {topic}");
         let mut settings = config.consumer(group);
-        let ahead = (AHEAD / places.len().max(1)).clamp(256, 8_192);
+        let ahead = (AHEAD / places.len().max(1)).clamp(64, 8_192);
         settings.set("queued.max.messages.kbytes", ahead.to_string());
+        // Compressed: what comes of one answer may be many times as much, and is in memory before it is counted.
+        settings.set("fetch.message.max.bytes", (ahead << 10 >> 2).min(1 << 20).to_string());
         settings.set("enable.partition.eof", "true");
         let reader: BaseConsumer<Quiet> =
             settings.create_with_context(Quiet).map_err(|error| failed(&what, &error))?;

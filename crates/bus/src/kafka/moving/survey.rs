@@ -27,7 +27,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// What was found.
 #[derive(Debug, Clone)]
 pub struct Survey {
-    /// Of the old topics.
+    /// Of the first topic of records, and of the state that goes with it. Other topics may have other numbers.
     pub partitions: u32,
     /// What groups have not read.
     pub unread: Vec<UnreadSeen>,
@@ -104,6 +104,7 @@ fn marked(what: &Move, marker: &Marker) -> Option<String> {
 fn look(what: &Move, mut refusals: Vec<String>, marker: Marker) -> Result<Survey, MoveError> {
     let probe = probe(&what.from)?;
     let partitions = partitions(what, &probe, &mut refusals)?;
+    let of = |topic: &str| partitions.get(topic).copied().unwrap_or_default();
     // What a move that was broken off has left is told as a whole.
     if matches!(marker, Marker::None | Marker::Made) {
         targets(what, &probe, &mut refusals)?;
@@ -111,41 +112,32 @@ fn look(what: &Move, mut refusals: Vec<String>, marker: Marker) -> Result<Survey
     let (mut places, mut unread, mut states) = (HashMap::new(), Vec::new(), Vec::new());
     for (group, topic) in &what.unread {
         let named = format!("{}{topic}", what.from.prefix);
-        let (begins, ends) = bounds(&what.from, &probe, &named, partitions)?;
-        let committed = groups::committed(&what.from, group, &named, partitions)?;
-        let of_topic: Vec<Place> = (0..partitions)
-            .map(|at| {
-                let place = (named.clone(), Partition(at));
-                let from = committed[at as usize].unwrap_or(0).max(begins[&place]);
-                Place { partition: Partition(at), from, end: ends[&place] }
-            })
-            .collect();
+        let mut of_topic = all_of(&what.from, &probe, &named, of(topic))?;
+        let committed = groups::committed(&what.from, group, &named, of(topic))?;
+        for (place, committed) in of_topic.iter_mut().zip(committed) {
+            place.from = place.from.max(committed.unwrap_or(0));
+        }
         let records = of_topic.iter().map(Place::length).sum();
         unread.push(UnreadSeen { group: group.clone(), topic: topic.clone(), records });
         places.insert(topic.clone(), of_topic);
     }
     for topic in &what.states {
         let named = format!("{}{topic}", what.from.prefix);
-        let (begins, ends) = bounds(&what.from, &probe, &named, partitions)?;
-        let of_topic: Vec<Place> = (0..partitions)
-            .map(|at| {
-                let place = (named.clone(), Partition(at));
-                Place { partition: Partition(at), from: begins[&place], end: ends[&place] }
-            })
-            .collect();
+        let of_topic = all_of(&what.from, &probe, &named, of(topic))?;
         states.push(StateSeen { topic: topic.clone(), records: of_topic.iter().map(Place::length).sum() });
         places.insert(topic.clone(), of_topic);
     }
     let others = groups::of_others(what, &probe)?;
+    let partitions = what.unread.first().map_or(0, |(_, topic)| of(topic));
     Ok(Survey { partitions, unread, states, others, refusals, places })
 }
 
-/// Of the old topics, which all have the same number.
+/// Of each old topic.
 fn partitions(
     what: &Move,
     probe: &BaseConsumer<Quiet>,
     refusals: &mut Vec<String>,
-) -> Result<u32, MoveError> {
+) -> Result<HashMap<String, u32>, MoveError> {
     let names: Vec<String> =
         what.from.topics.iter().map(|topic| format!("{}{}", what.from.prefix, topic.name)).collect();
     let counted = topics::count(probe, &names, what.from.timeout)
@@ -153,17 +145,11 @@ fn partitions(
     let counted: Result<Vec<u32>, String> = counted.into_iter().collect();
     let counted =
         counted.map_err(|why| MoveError::Refused(vec![format!("there is nothing to move: {why}")]))?;
-    let first = counted.first().copied().unwrap_or_default();
-    if let Some((name, other)) = names.iter().zip(&counted).find(|(_, count)| **count != first) {
-        let why =
-            format!("{} has {first} partitions, {name} has {other}: they need the same number", names[0]);
-        return Err(MoveError::Refused(vec![why]));
-    }
     let wanted = what.to.topics.first().map_or(0, |topic| topic.partitions);
-    if first == wanted {
-        refusals.push(format!("the topics have {first} partitions already: ask for another number"));
+    if counted.iter().all(|count| *count == wanted) {
+        refusals.push(format!("the topics have {wanted} partitions already: ask for another number"));
     }
-    Ok(first)
+    Ok(what.from.topics.iter().map(|topic| topic.name.clone()).zip(counted).collect())
 }
 
 /// New topics that are there already have to be empty, and as wide as is asked for.
@@ -201,6 +187,21 @@ fn targets(what: &Move, probe: &BaseConsumer<Quiet>, refusals: &mut Vec<String>)
         }
     }
     Ok(())
+}
+
+/// All that is in a topic.
+fn all_of(
+    config: &KafkaConfig,
+    probe: &BaseConsumer<Quiet>,
+    named: &str,
+    partitions: u32,
+) -> Result<Vec<Place>, MoveError> {
+    let (begins, ends) = bounds(config, probe, named, partitions)?;
+    let place = |at| {
+        let (partition, of) = (Partition(at), (named.to_owned(), Partition(at)));
+        Place { partition, from: begins[&of], end: ends[&of] }
+    };
+    Ok((0..partitions).map(place).collect())
 }
 
 /// Where the partitions of a topic begin and end, once no transaction is open there any more.

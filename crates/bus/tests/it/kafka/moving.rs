@@ -230,7 +230,9 @@ async fn what_was_not_read_and_the_newest_state_move_as_old_as_they_were_and_the
     let stamped = whole(&to, "in", WIDER).into_iter().find(|seen| seen.2 == "new").unwrap();
     assert!(stamped.3 > 1_000_000_000_000, "from now on brokers say how old a record is: {stamped:?}");
     let mut asked = TopicPartitionList::new();
-    (0..3).for_each(|at| drop(asked.add_partition(&others, at)));
+    for at in 0..3 {
+        asked.add_partition(&others, at);
+    }
     let goes_on = of_others(&to).committed_offsets(asked, PATIENCE).unwrap();
     let goes_on: Vec<Offset> = goes_on.elements().iter().map(|element| element.offset()).collect();
     assert_eq!(goes_on, [Offset::Invalid, Offset::Offset(2), Offset::Invalid]);
@@ -318,7 +320,13 @@ async fn nothing_is_moved_while_a_group_has_members_or_onto_what_is_there() {
     drop(worker);
     ringpost_bus::create_topics(&what.to, None).await.unwrap();
     let found = survey(&what, PATIENCE).await.unwrap();
+    let late = found.clone();
     let moved = carry_out(&what, found, by_key(|| {}), silent()).await.unwrap();
+    let error = carry_out(&what, late, by_key(|| {}), silent()).await.unwrap_err();
+    assert!(
+        matches!(error, MoveError::Taken { .. }),
+        "of two at once one is told to leave it alone: {error}"
+    );
     assert_eq!((moved.states[0].old, moved.states[0].new), (1, u64::from(WIDER)));
     let (old, new) = (whole(&what.from, "in", PARTITIONS), whole(&what.to, "in", WIDER));
     assert_eq!(

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::report::{self, Sides};
 use super::routes::Routes;
-use crate::cli::{Failure, Io, Outcome};
+use crate::cli::{Failure, Io, Outcome, harmless};
 use crate::clock;
 use crate::config::{Config, named_on_broker};
 use crate::log::{self, GROUPS};
@@ -98,7 +98,11 @@ pub(super) fn run(args: &Repartition, config: &Config, io: &mut Io<'_>) -> Resul
     let what = spec(from, to, args.replicas);
     let runtime = io.runtime()?;
     let patience = if args.dry_run { Duration::ZERO } else { leaving(config) };
-    let survey = runtime.block_on(ringpost_bus::survey(&what, patience)).map_err(told)?;
+    let waiting = bar(io.stderr_is_terminal);
+    waiting.set_message("looking at groups and topics");
+    let survey = runtime.block_on(ringpost_bus::survey(&what, patience));
+    waiting.finish_and_clear();
+    let survey = survey.map_err(told)?;
     let wanted = args.partitions.unwrap_or_default();
     let sides = Sides {
         from: &what.from.prefix,
@@ -170,7 +174,7 @@ fn dry_run(what: &Move, sides: Sides<'_>, survey: &Survey, io: &mut Io<'_>) -> R
     }
     writeln!(io.stdout, "\nIn the way; nothing was changed:")?;
     for refusal in &survey.refusals {
-        writeln!(io.stdout, "  {refusal}")?;
+        writeln!(io.stdout, "  {}", harmless(refusal))?;
     }
     Ok(Outcome::No)
 }
@@ -178,18 +182,27 @@ fn dry_run(what: &Move, sides: Sides<'_>, survey: &Survey, io: &mut Io<'_>) -> R
 /// Before anything was written.
 fn told(error: MoveError) -> Failure {
     match error {
-        MoveError::Refused(why) => Failure::Other(anyhow!("nothing was moved:\n  {}", why.join("\n  "))),
+        MoveError::Refused(why) => {
+            let why: Vec<_> = why.iter().map(|refusal| harmless(refusal)).collect();
+            Failure::Other(anyhow!("nothing was moved:\n  {}", why.join("\n  ")))
+        }
         other => Failure::Other(anyhow::Error::from(other).context("nothing was moved")),
     }
 }
 
 /// Half-way.
 fn broken_off(error: MoveError, prefix: &str) -> Failure {
+    let error = match error {
+        // Nothing of it is ours to be discarded.
+        MoveError::Taken { .. } => return told(error),
+        MoveError::Refused(why) => anyhow!(harmless(&why.join("; "))),
+        other => other.into(),
+    };
     let next = format!(
         "the move is not whole, and nothing starts on what it has written. The old topics are as they were. When the reason is \
          gone: `ringpost topics repartition --to-prefix {prefix:?} --discard`, and begin again. The reason"
     );
-    Failure::Other(anyhow::Error::from(error).context(next))
+    Failure::Other(error.context(next))
 }
 
 fn bar(is_visible: bool) -> ProgressBar {

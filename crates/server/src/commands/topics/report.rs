@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use ringpost_bus::{Moved, StateSeen, UnreadSeen};
 
+use crate::cli::harmless;
 use crate::topics::{CDRS, DEAD_LETTERS, LEGS, SESSIONS};
 
 /// The old log and the new one.
@@ -32,7 +33,7 @@ pub(super) fn found(
         line(&mut text, what, &[*records]);
     }
     for (group, topic) in others {
-        let _ = writeln!(text, "group {group} goes on in {topic} where it is");
+        let _ = writeln!(text, "group {} goes on in {} where it is", harmless(group), harmless(topic));
     }
     text
 }
@@ -53,10 +54,10 @@ pub(super) fn moved(sides: Sides<'_>, moved: &Moved) -> String {
 pub(super) fn next(sides: Sides<'_>, topics: &[String]) -> String {
     let Sides { from, to, partitions: (_, partitions), bootstrap } = sides;
     let mut text = format!(
-        "\nAll of it was read again and is the same. Now, for every process:\n\n  [bus]\n  partitions = {partitions}\n  \
-         [bus.kafka]\n  prefix = \"{to}\"\n\nand start them. Other programs write legs to {to}{LEGS} from now on. The old topics \
-         are as they were: to go back before anything was started, start with prefix = \"{from}\". When all is well, delete \
-         them:\n\n"
+        "\nAll of it was read again and is the same. Now, for every process, set\n\n  [bus]\n  partitions = {partitions}\n  \
+         [bus.kafka]\n  prefix = \"{to}\"\n\nand start them. Other programs write legs to {to}{LEGS} from now on.\n\nThe old \
+         topics are as they were: until something was started on the new ones, prefix = \"{from}\" is the\nway back. When all is \
+         well, delete them:\n\n"
     );
     for topic in topics {
         let _ =
@@ -76,11 +77,11 @@ fn unread(topic: &str) -> &str {
 
 fn heading(what: &str, old: u32, new: Option<u32>) -> String {
     let new = new.map_or_else(String::new, |new| format!("{:>16}", format!("new ({new})")));
-    format!("{what:<36}{:>16}{new}\n", format!("old ({old})"))
+    format!("{what:<40}{:>16}{new}\n", format!("old ({old})"))
 }
 
 fn line(text: &mut String, what: &str, numbers: &[u64]) {
-    let _ = write!(text, "{what:<36}");
+    let _ = write!(text, "{what:<40}");
     for number in numbers {
         let _ = write!(text, "{number:>16}");
     }
@@ -104,7 +105,29 @@ mod tests {
             states: vec![state("sessions", 250, 250), state("stubs of closed sessions", 3, 21)],
         };
         let text = moved(SIDES, &all) + &next(SIDES, &[LEGS.to_owned(), CDRS.to_owned()]);
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @r#"
+    moved                                            old (4)         new (7)
+    legs, unread                                        1204            1204
+    records, unread                                       17              17
+    dead letters, unread                                   0               0
+    sessions                                             250             250
+    stubs of closed sessions                               3              21
+
+    All of it was read again and is the same. Now, for every process, set
+
+      [bus]
+      partitions = 7
+      [bus.kafka]
+      prefix = "eu2."
+
+    and start them. Other programs write legs to eu2.ringpost.legs from now on.
+
+    The old topics are as they were: until something was started on the new ones, prefix = "eu." is the
+    way back. When all is well, delete them:
+
+      kafka-topics.sh --bootstrap-server b1:9092 --delete --topic eu.ringpost.legs
+      kafka-topics.sh --bootstrap-server b1:9092 --delete --topic eu.ringpost.cdrs
+    "#);
     }
 
     #[test]
@@ -120,6 +143,12 @@ mod tests {
             &[StateSeen { topic: SESSIONS.to_owned(), records: 4_711 }],
             &[("ingest-pbx.cdr".to_owned(), "pbx.cdr".to_owned())],
         );
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @r#"
+    at most                                          old (4)
+    legs not read by aggregate                            12
+    records not read by dispatch                           0
+    entries of sessions                                 4711
+    group ingest-pbx.cdr goes on in pbx.cdr where it is
+    "#);
     }
 }
