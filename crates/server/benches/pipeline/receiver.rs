@@ -14,6 +14,8 @@ use crate::calls;
 /// After this something hangs.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
+/// Ports it listens on.
+const ORIGINS: usize = 4;
 /// As far away as one on another continent.
 const SLOW: Duration = Duration::from_millis(50);
 
@@ -21,7 +23,8 @@ const SLOW: Duration = Duration::from_millis(50);
 /// 50 ms, all others at once.
 #[derive(Clone)]
 pub(crate) struct Receiver {
-    pub(crate) address: SocketAddr,
+    /// Origins of their own: what goes to one of them is bounded.
+    addresses: [SocketAddr; ORIGINS],
     shared: Arc<Shared>,
 }
 
@@ -37,8 +40,6 @@ struct Shared {
 impl Receiver {
     /// For calls with numbers below this.
     pub(crate) async fn start(calls: usize) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("it is bound");
         let shared = Arc::new(Shared {
             begun: Instant::now(),
             came: (0..calls).map(|_| AtomicU64::new(0)).collect(),
@@ -46,19 +47,22 @@ impl Receiver {
             requests: AtomicUsize::new(0),
             news: Notify::new(),
         });
-        let receiver = Self { address, shared: Arc::clone(&shared) };
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                // One write a reply: nothing to gather.
-                let _ = stream.set_nodelay(true);
-                tokio::spawn(serve(stream, Arc::clone(&shared)));
-            }
-        });
-        receiver
+        let mut addresses = [SocketAddr::from(([127, 0, 0, 1], 0)); ORIGINS];
+        for address in &mut addresses {
+            let listener = TcpListener::bind(*address).await.expect("a free port");
+            *address = listener.local_addr().expect("it is bound");
+            tokio::spawn(listen(listener, Arc::clone(&shared)));
+        }
+        Self { addresses, shared }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        self.url_at(0, path)
+    }
+
+    /// At one of its origins, in turn.
+    pub(crate) fn url_at(&self, number: usize, path: &str) -> String {
+        format!("http://{}{path}", self.addresses[number % ORIGINS])
     }
 
     /// When the request about a call has come.
@@ -98,6 +102,14 @@ impl Shared {
             self.count.fetch_add(1, Ordering::AcqRel);
             self.news.notify_waiters();
         }
+    }
+}
+
+async fn listen(listener: TcpListener, shared: Arc<Shared>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        // One write a reply: nothing to gather.
+        let _ = stream.set_nodelay(true);
+        tokio::spawn(serve(stream, Arc::clone(&shared)));
     }
 }
 

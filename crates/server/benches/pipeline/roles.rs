@@ -10,7 +10,8 @@ use crate::installation::{Installation, Settings};
 use crate::receiver::Receiver;
 use crate::server::Server;
 
-const TENANTS: usize = 20;
+/// Each with a lane, ten of them at each origin.
+const TENANTS: usize = 40;
 const SETTLE: Duration = Duration::from_millis(1_000);
 
 /// Legs to records, then records to receivers that answer at once, and to some that are 50 ms away.
