@@ -110,6 +110,8 @@ fn whole(config: &KafkaConfig, topic: &str, partitions: u32) -> Vec<Seen> {
             }
         }
     }
+    // Partitions come in any order.
+    seen.sort_by_key(|(partition, ..)| *partition);
     seen
 }
 
