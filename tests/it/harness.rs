@@ -5,7 +5,6 @@ mod disk;
 mod home;
 mod judge;
 mod mailbox;
-mod receiver;
 mod repeats;
 mod serve;
 mod sink;
@@ -20,15 +19,13 @@ pub(crate) use disk::Disk;
 pub(crate) use home::{Done, Home, command, run};
 pub(crate) use judge::{judge, settle_down, settle_down_all};
 pub(crate) use mailbox::Mailbox;
-pub(crate) use receiver::{Receiver, Reply, Request};
 pub(crate) use repeats::{Life, Repeats};
+pub(crate) use ringpost_tests::{Receiver, Reply, Request, TIMEOUT};
 pub(crate) use serve::{Answer, Serve, Starting};
 pub(crate) use sink::Sink;
 pub(crate) use store::Kept;
 pub(crate) use traffic::Traffic;
 
-/// After this a test has failed, however slow the machine is.
-pub(crate) const TIMEOUT: Duration = Duration::from_secs(120);
 /// Between two looks at something that tells nobody when it changes: a port, a metric, a file.
 const LOOK: Duration = Duration::from_millis(20);
 

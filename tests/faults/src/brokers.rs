@@ -1,9 +1,12 @@
 //! Real brokers, by the project's own script.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
+
+use crate::script::script;
+
+const KAFKA: &str = "kafka";
 
 /// Brokers that run; gone with their owner.
 pub(crate) struct Brokers {
@@ -20,15 +23,18 @@ impl Brokers {
     /// One node, or three, that tell whoever comes by `proxy` and the ports after it to come there again.
     pub(crate) fn start(folder: &Path, nodes: u16, proxy: u16) -> anyhow::Result<Self> {
         let folder = folder.join("kafka");
-        let out = script(&[
-            "start",
-            "--nodes",
-            &nodes.to_string(),
-            "--behind",
-            &proxy.to_string(),
-            "--dir",
-            &folder.display().to_string(),
-        ])?;
+        let out = script(
+            KAFKA,
+            &[
+                "start",
+                "--nodes",
+                &nodes.to_string(),
+                "--behind",
+                &proxy.to_string(),
+                "--dir",
+                &folder.display().to_string(),
+            ],
+        )?;
         let bootstrap = out.lines().find_map(|line| line.strip_prefix("bootstrap "));
         let bootstrap = bootstrap.context("the script tells no address")?.to_owned();
         let port = bootstrap.split(',').next().and_then(|first| first.rsplit(':').next());
@@ -39,12 +45,12 @@ impl Brokers {
 
     /// `kill -9`.
     pub(crate) fn kill(&self, node: u16) -> anyhow::Result<()> {
-        script(&["kill", &self.folder.display().to_string(), &node.to_string()]).map(drop)
+        script(KAFKA, &["kill", &self.folder.display().to_string(), &node.to_string()]).map(drop)
     }
 
     /// Starts one that was killed, and waits until it is up.
     pub(crate) fn again(&self, node: u16) -> anyhow::Result<()> {
-        script(&["again", &self.folder.display().to_string(), &node.to_string()]).map(drop)
+        script(KAFKA, &["again", &self.folder.display().to_string(), &node.to_string()]).map(drop)
     }
 }
 
@@ -59,16 +65,8 @@ impl Drop for Brokers {
                 _ = std::fs::copy(file.path(), to);
             }
         }
-        if let Err(error) = script(&["stop", &folder]) {
+        if let Err(error) = script(KAFKA, &["stop", &folder]) {
             eprintln!("faults: brokers in {folder} may still run: {error:#}");
         }
     }
-}
-
-fn script(arguments: &[&str]) -> anyhow::Result<String> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/kafka");
-    let done = Command::new(script).args(arguments).output().context("run scripts/kafka")?;
-    let told = String::from_utf8_lossy(&done.stderr).into_owned();
-    ensure!(done.status.success(), "scripts/kafka {}: {told}", arguments.join(" "));
-    Ok(String::from_utf8_lossy(&done.stdout).into_owned())
 }

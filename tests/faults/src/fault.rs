@@ -1,14 +1,12 @@
-//! What goes wrong.
+//! What goes wrong: the kinds of faults, and what a run of each needs.
 
 use std::fmt;
-use std::time::{Duration, Instant};
 
-use anyhow::ensure;
+use clap::ValueEnum;
 use rand::rngs::StdRng;
-use rand::{Rng, RngExt};
 
-use crate::pause;
-use crate::run::World;
+use crate::strike;
+use crate::world::World;
 
 /// One kind of fault; a run does one kind over and over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -31,185 +29,84 @@ pub(crate) enum Fault {
     Twin,
     /// The network between instances and brokers: slow, cut, half-open.
     Network,
+    /// The database with the store is killed, and started again.
+    PostgresRestart,
+    /// The database with the store is away, once and for long.
+    PostgresAway,
+    /// `kill -9` of a process that dispatches.
+    DispatchKill,
+    /// A process that dispatches is stopped for longer than the session time-out, and goes on.
+    DispatchZombie,
+    /// The receiver refuses, fails or hangs, once and for long.
+    ReceiverDown,
 }
 
-impl Fault {
-    pub(crate) const ALL: [Self; 9] = [
-        Self::Kill,
-        Self::Term,
-        Self::Zombie,
-        Self::Scale,
-        Self::Rolling,
-        Self::Broker,
-        Self::BrokerLost,
-        Self::Twin,
-        Self::Network,
-    ];
+/// Who does the work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// So many processes on one machine, each with all roles, the store in a folder.
+    Whole(usize),
+    /// Roles in processes of their own, as on several machines, the store in a database.
+    Split,
+}
 
+/// Names and roles of [`Layout::Split`].
+pub(crate) const SPLIT: [(&str, &str); 6] = [
+    ("front", "ingest,api"),
+    ("aggregate-0", "aggregate"),
+    ("aggregate-1", "aggregate"),
+    ("dispatch-0", "dispatch"),
+    ("dispatch-1", "dispatch"),
+    ("dispatch-2", "dispatch"),
+];
+
+impl Fault {
     /// Brokers of a run.
     pub(crate) fn nodes(self) -> u16 {
         if self == Self::BrokerLost { 3 } else { 1 }
     }
 
-    /// Instances at its begin.
-    pub(crate) fn instances(self) -> usize {
-        if self == Self::Scale { 1 } else { 2 }
+    /// What stands at its begin.
+    pub(crate) fn layout(self) -> Layout {
+        match self {
+            Self::Scale => Layout::Whole(1),
+            Self::PostgresRestart
+            | Self::PostgresAway
+            | Self::DispatchKill
+            | Self::DispatchZombie
+            | Self::ReceiverDown => Layout::Split,
+            _ => Layout::Whole(2),
+        }
     }
 
     /// Whether it can happen once more in the same run.
     pub(crate) fn again(self) -> bool {
-        self != Self::BrokerLost
+        !matches!(self, Self::BrokerLost | Self::PostgresAway | Self::ReceiverDown)
     }
 
     /// Lets it happen once. Tells what it was.
     pub(crate) fn strike(self, world: &mut World, dice: &mut StdRng) -> anyhow::Result<String> {
         match self {
-            Self::Kill => kill(world, dice),
-            Self::Term => term(world, dice),
-            Self::Zombie => zombie(world, dice),
-            Self::Scale => scale(world),
-            Self::Rolling => rolling(world),
-            Self::Broker => {
-                world.brokers.kill(1)?;
-                pause(seconds(dice, 0.0, 3.0));
-                world.brokers.again(1)?;
-                pause(seconds(dice, 5.0, 10.0));
-                Ok("broker killed and started again".to_owned())
-            }
-            Self::BrokerLost => {
-                let node = dice.random_range(1..=world.brokers.nodes);
-                world.brokers.kill(node)?;
-                world.brokers.lost.push(node);
-                Ok(format!("broker {node} lost for good"))
-            }
-            Self::Twin => twin(world, dice),
-            Self::Network => network(world, dice),
+            Self::Kill => strike::kill(world, dice, ""),
+            Self::Term => strike::term(world, dice),
+            Self::Zombie => strike::zombie(world, dice, ""),
+            Self::Scale => strike::scale(world),
+            Self::Rolling => strike::rolling(world),
+            Self::Broker => strike::broker(world, dice),
+            Self::BrokerLost => strike::broker_lost(world, dice),
+            Self::Twin => strike::twin(world, dice),
+            Self::Network => strike::network(world, dice),
+            Self::PostgresRestart => strike::postgres_restart(world, dice),
+            Self::PostgresAway => strike::postgres_away(world, dice),
+            Self::DispatchKill => strike::kill(world, dice, "dispatch"),
+            Self::DispatchZombie => strike::zombie(world, dice, "dispatch"),
+            Self::ReceiverDown => strike::receiver_down(world, dice),
         }
     }
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Kill => "kill",
-            Self::Term => "term",
-            Self::Zombie => "zombie",
-            Self::Scale => "scale",
-            Self::Rolling => "rolling",
-            Self::Broker => "broker",
-            Self::BrokerLost => "broker-lost",
-            Self::Twin => "twin",
-            Self::Network => "network",
-        })
+        f.pad(self.to_possible_value().as_ref().map_or("", |value| value.get_name()))
     }
-}
-
-/// So many seconds at random.
-pub(crate) fn seconds(dice: &mut impl Rng, least: f64, most: f64) -> Duration {
-    Duration::from_secs_f64(dice.random_range(least..most))
-}
-
-fn one_of(world: &World, dice: &mut StdRng) -> usize {
-    let running: Vec<usize> = world.running();
-    running[dice.random_range(0..running.len())]
-}
-
-fn kill(world: &mut World, dice: &mut StdRng) -> anyhow::Result<String> {
-    let at = one_of(world, dice);
-    let instance = &mut world.instances[at];
-    instance.kill()?;
-    // Half of them are started again at once, as a supervisor does; the others are missed by their group meanwhile.
-    let away = if dice.random_bool(0.5) { seconds(dice, 0.0, 0.5) } else { seconds(dice, 11.0, 14.0) };
-    pause(away);
-    instance.start()?;
-    Ok(format!("instance {at} killed, away for {:.1} s", away.as_secs_f64()))
-}
-
-fn term(world: &mut World, dice: &mut StdRng) -> anyhow::Result<String> {
-    let at = one_of(world, dice);
-    let instance = &mut world.instances[at];
-    instance.stop()?;
-    pause(seconds(dice, 0.0, 2.0));
-    instance.start()?;
-    Ok(format!("instance {at} stopped and started again"))
-}
-
-fn zombie(world: &mut World, dice: &mut StdRng) -> anyhow::Result<String> {
-    let at = one_of(world, dice);
-    world.instances[at].signal("STOP")?;
-    let long = seconds(dice, 11.0, 16.0);
-    pause(long);
-    world.instances[at].signal("CONT")?;
-    Ok(format!("instance {at} stopped still for {:.1} s", long.as_secs_f64()))
-}
-
-fn scale(world: &mut World) -> anyhow::Result<String> {
-    let running = world.running();
-    if running.len() == 1 {
-        while world.instances.len() < 3 {
-            world.add_instance()?;
-        }
-        for instance in &mut world.instances {
-            if !instance.is_running() {
-                instance.start()?;
-            }
-        }
-        return Ok("1 instance -> 3".to_owned());
-    }
-    world.instances[running[0]].stop()?;
-    Ok(format!("{} instances -> {}", running.len(), running.len() - 1))
-}
-
-fn rolling(world: &mut World) -> anyhow::Result<String> {
-    for instance in &mut world.instances {
-        let ups = instance.ups();
-        instance.stop()?;
-        instance.start()?;
-        instance.until_up(ups)?;
-    }
-    Ok("all instances restarted, one after the other".to_owned())
-}
-
-fn twin(world: &mut World, dice: &mut StdRng) -> anyhow::Result<String> {
-    let at = one_of(world, dice);
-    let mut twin = world.twin_of(at)?;
-    twin.start()?;
-    twin.until_up(0)?;
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !world.instances[at].has_ended()? {
-        twin.check()?;
-        ensure!(Instant::now() < deadline, "two of one name go on side by side");
-        pause(Duration::from_millis(100));
-    }
-    world.instances[at] = twin;
-    Ok(format!("instance {at} started a second time"))
-}
-
-fn network(world: &mut World, dice: &mut StdRng) -> anyhow::Result<String> {
-    let long = seconds(dice, 3.0, 8.0);
-    let what = match dice.random_range(0..3) {
-        0 => {
-            let latency = seconds(dice, 0.02, 0.3);
-            world.network.delay(latency);
-            pause(long);
-            world.network.delay(Duration::ZERO);
-            format!("latency of {} ms for", latency.as_millis())
-        }
-        1 => {
-            world.network.cut();
-            pause(Duration::from_millis(200));
-            world.network.cut();
-            return Ok("all connections cut, twice".to_owned());
-        }
-        _ => {
-            let long = 2 * long;
-            world.network.silence(true);
-            pause(long);
-            // Whoever has given a connection up is right; the old ones stay dead.
-            world.network.cut();
-            world.network.silence(false);
-            return Ok(format!("all connections half-open for {:.1} s", long.as_secs_f64()));
-        }
-    };
-    Ok(format!("{what} {:.1} s", long.as_secs_f64()))
 }

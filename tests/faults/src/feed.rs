@@ -10,12 +10,17 @@ use rdkafka::ClientContext;
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 use ringpost_bus::partition_of;
 use ringpost_simulate::{Params, Simulation, Truth};
+use serde_json::Value;
 
 use crate::pause;
 
 pub(crate) const PARTITIONS: u32 = 4;
 /// Every acknowledgement, with a broker away meanwhile.
 const PATIENT: Duration = Duration::from_secs(180);
+/// One in so many ends of legs comes late, when its call has gone out without it: it makes a correction.
+const LATE: usize = 20;
+/// By so long; a call goes out after 8 s without a word.
+const BY: Duration = Duration::from_secs(10);
 
 /// Legs with when they come, and what must become of them.
 pub(crate) struct Traffic {
@@ -37,7 +42,17 @@ impl Traffic {
         let span = messages.last().map_or(1, |last| (last.0 - begin).max(1)) as f64;
         let place = |at: i64| squeezed.mul_f64((at - begin).max(0) as f64 / span);
         let messages = messages.into_iter().map(|(at, tenant, body)| (place(at), tenant, body)).collect();
-        Self { messages, truths }
+        let mut traffic = Self { messages, truths };
+        traffic.delay();
+        traffic
+    }
+
+    fn delay(&mut self) {
+        let ends = self.messages.iter_mut().filter(|(_, _, body)| is_end(body));
+        for (at, ..) in ends.step_by(LATE) {
+            *at += BY;
+        }
+        self.messages.sort_by_key(|(at, ..)| *at);
     }
 
     pub(crate) fn legs(&self) -> usize {
@@ -79,6 +94,11 @@ impl Traffic {
         ensure!(failed == 0 && stored == self.messages.len() as u64, "{stored} legs stored, {failed} not");
         Ok(())
     }
+}
+
+/// Whether it is the last word about a leg.
+fn is_end(body: &[u8]) -> bool {
+    serde_json::from_slice::<Value>(body).is_ok_and(|leg| leg["kind"] == "leg" && !leg["ended"].is_null())
 }
 
 #[derive(Default)]

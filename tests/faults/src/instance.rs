@@ -7,11 +7,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 
+use crate::feed::PARTITIONS;
 use crate::pause;
 
 /// A machine that is busy with everything else.
 const PATIENT: Duration = Duration::from_secs(90);
 const MOMENT: Duration = Duration::from_millis(50);
+/// What all machines seal secrets with.
+const KEY: &str = "6b65792d6f662d7468652d6661756c74732d6f6e2d616c6c2d6d616368696e65";
 
 /// What all instances of a run have in common.
 pub(crate) struct Setting {
@@ -19,55 +22,51 @@ pub(crate) struct Setting {
     pub(crate) folder: PathBuf,
     pub(crate) bootstrap: String,
     pub(crate) prefix: String,
+    /// The database with the store, password and all; none: it is in a folder that all share.
+    pub(crate) store: Option<String>,
 }
 
 /// One of them; killed with its owner.
 pub(crate) struct Instance {
     pub(crate) name: String,
+    /// Separated by commas; empty: all.
+    pub(crate) roles: &'static str,
     binary: PathBuf,
     folder: PathBuf,
+    data: PathBuf,
+    store: Option<String>,
     child: Option<Child>,
 }
 
 impl Instance {
-    pub(crate) fn new(setting: &Setting, name: &str) -> anyhow::Result<Self> {
-        Self::in_folder(setting, name, name)
+    pub(crate) fn new(setting: &Setting, name: &str, roles: &'static str) -> anyhow::Result<Self> {
+        Self::in_folder(setting, name, name, roles)
     }
 
     /// In a folder of another name: one name may be given twice.
-    pub(crate) fn in_folder(setting: &Setting, name: &str, folder: &str) -> anyhow::Result<Self> {
+    pub(crate) fn in_folder(
+        setting: &Setting,
+        name: &str,
+        folder: &str,
+        roles: &'static str,
+    ) -> anyhow::Result<Self> {
         let folder = setting.folder.join(folder);
         std::fs::create_dir_all(&folder)?;
-        let Setting { bootstrap, prefix, .. } = setting;
-        let text = format!(
-            r#"
-[bus]
-backend = "kafka"
-partitions = {}
-[bus.kafka]
-bootstrap = "{bootstrap}"
-prefix = "{prefix}"
-instance = "{name}"
-[sessions]
-settle = "1s"
-gap = "3s"
-max_idle = "8s"
-"#,
-            crate::feed::PARTITIONS
-        );
-        std::fs::write(folder.join("ringpost.toml"), text)?;
-        let (name, binary) = (name.to_owned(), setting.binary.clone());
-        Ok(Self { name, binary, folder, child: None })
+        std::fs::write(folder.join("ringpost.toml"), settings(setting, name))?;
+        // Machines of their own share a database; processes of one machine share its folder.
+        let data = if setting.store.is_some() { folder.join("data") } else { setting.folder.join("data") };
+        let (name, binary, store) = (name.to_owned(), setting.binary.clone(), setting.store.clone());
+        Ok(Self { name, roles, binary, folder, data, store, child: None })
     }
 
-    fn command(&self, what: &[&str]) -> anyhow::Result<Command> {
-        let log = || OpenOptions::new().create(true).append(true).open(self.log());
+    fn command(&self, what: &[&str]) -> Command {
         let mut command = Command::new(&self.binary);
         command.args(what).arg("--config").arg(self.folder.join("ringpost.toml"));
-        command.arg("--data").arg(self.folder.join("data"));
-        command.env("RINGPOST_LOG__LEVEL", "info").stdin(Stdio::null());
-        command.stdout(log()?).stderr(log()?);
-        Ok(command)
+        command.arg("--data").arg(&self.data).env("RINGPOST_LOG__LEVEL", "info").stdin(Stdio::null());
+        if let Some(url) = &self.store {
+            command.env("RINGPOST_STORE__URL", url).env("RINGPOST_DATA__KEY", KEY);
+        }
+        command
     }
 
     fn log(&self) -> PathBuf {
@@ -76,12 +75,20 @@ max_idle = "8s"
 
     /// Has the brokers hold the topics.
     pub(crate) fn create_topics(&self, replicas: u16) -> anyhow::Result<()> {
-        let config = self.folder.join("ringpost.toml");
         let mut command = Command::new(&self.binary);
-        command.args(["topics", "create", "--replicas", &replicas.to_string(), "--config"]).arg(config);
-        let done = command.output().context("run ringpost topics create")?;
-        ensure!(done.status.success(), "topics create: {}", String::from_utf8_lossy(&done.stderr));
-        Ok(())
+        command.args(["topics", "create", "--replicas", &replicas.to_string(), "--config"]);
+        done(command.arg(self.folder.join("ringpost.toml")))
+    }
+
+    /// Has the store hold companies and triggers.
+    pub(crate) fn apply(&self, resources: &str) -> anyhow::Result<()> {
+        let file = self.folder.join("resources.toml");
+        std::fs::write(&file, resources)?;
+        done(self.command(&["apply"]).arg("-f").arg(file))
+    }
+
+    pub(crate) fn has_role(&self, role: &str) -> bool {
+        self.roles.is_empty() || self.roles.split(',').any(|mine| mine == role)
     }
 
     pub(crate) fn is_running(&self) -> bool {
@@ -90,7 +97,12 @@ max_idle = "8s"
 
     /// Starts it, and does not wait.
     pub(crate) fn start(&mut self) -> anyhow::Result<()> {
-        let mut command = self.command(&["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])?;
+        let log = || OpenOptions::new().create(true).append(true).open(self.log());
+        let mut command = self.command(&["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
+        if !self.roles.is_empty() {
+            command.args(["--roles", self.roles]);
+        }
+        command.stdout(log()?).stderr(log()?);
         self.child = Some(command.spawn().with_context(|| format!("start {}", self.name))?);
         Ok(())
     }
@@ -151,7 +163,7 @@ max_idle = "8s"
     /// A process that ended by itself, which none may.
     pub(crate) fn check(&mut self) -> anyhow::Result<()> {
         let ended = self.child.as_mut().map(Child::try_wait).transpose()?.flatten();
-        ensure!(ended.is_none(), "{} ended by itself: {ended:?}", self.name);
+        ensure!(ended.is_none(), "{} ended by itself: {ended:?}, see {}", self.name, self.log().display());
         Ok(())
     }
 }
@@ -160,6 +172,39 @@ impl Drop for Instance {
     fn drop(&mut self) {
         _ = self.kill();
     }
+}
+
+/// Calls close soon; a receiver that is down is noticed soon, and asked often.
+fn settings(setting: &Setting, name: &str) -> String {
+    let Setting { bootstrap, prefix, .. } = setting;
+    format!(
+        r#"
+[bus]
+backend = "kafka"
+partitions = {PARTITIONS}
+[bus.kafka]
+bootstrap = "{bootstrap}"
+prefix = "{prefix}"
+instance = "{name}"
+[sessions]
+settle = "1s"
+gap = "3s"
+max_idle = "8s"
+[delivery]
+allow_http = true
+allow_networks = ["127.0.0.0/8"]
+[delivery.breaker]
+many_over = "5s"
+first_probe = "1s"
+longest_probe = "5s"
+"#
+    )
+}
+
+fn done(command: &mut Command) -> anyhow::Result<()> {
+    let done = command.output().with_context(|| format!("run {command:?}"))?;
+    ensure!(done.status.success(), "{command:?}: {}", String::from_utf8_lossy(&done.stderr));
+    Ok(())
 }
 
 fn ups(log: &Path) -> usize {

@@ -1,5 +1,6 @@
-//! `faults`: simulated traffic through the real `ringpost serve` on real brokers, and meanwhile one thing goes wrong over
-//! and over. After each run the records that readers of what is committed see are held against the truth.
+//! `faults`: simulated traffic through the real `ringpost serve` on real brokers and a real database, to a receiver over HTTP,
+//! and meanwhile one thing goes wrong over and over. After each run the records that readers of what is committed see are
+//! held against the truth, and what the receiver was told against the records.
 //!
 //! No part of the product is replaced here, and no broker is mocked. What a run did, what it read and what every process
 //! said stays in the folder that is given.
@@ -9,20 +10,28 @@ mod fault;
 mod feed;
 mod instance;
 mod judge;
+mod outcome;
+mod postgres;
 mod proxy;
+mod receiver;
 mod run;
+mod script;
+mod strike;
 mod table;
+mod told;
+mod world;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 
 use fault::Fault;
-use run::{Outcome, Plan};
+use outcome::Outcome;
+use run::Plan;
 
-/// Faults on the real parts: records exactly once, whatever goes wrong.
+/// Faults on the real parts: records exactly once, deliveries at least once and in order, whatever goes wrong.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// Folder for all that runs leave behind: seeds, logs, what was read.
@@ -62,7 +71,7 @@ fn main() -> ExitCode {
 /// Whether every run was as promised.
 fn all(arguments: &Arguments) -> anyhow::Result<bool> {
     let faults = match arguments.only.is_empty() {
-        true => Fault::ALL.to_vec(),
+        true => Fault::value_variants().to_vec(),
         false => arguments.only.clone(),
     };
     std::fs::create_dir_all(&arguments.keep)?;

@@ -1,4 +1,4 @@
-//! A slow network between instances and brokers: latency, connections that are cut, and such that are half-open, where
+//! A bad network between instances and brokers or receivers: latency, connections that are cut, and such that are half-open, where
 //! nothing arrives and nobody is told.
 
 use std::io::{Read, Write};
@@ -21,6 +21,8 @@ pub(crate) struct Network {
     /// On each piece that is passed on, in milliseconds.
     latency: AtomicU64,
     is_silent: AtomicBool,
+    /// Nobody listens.
+    is_refused: AtomicBool,
     /// Connections that began before the last cut are over.
     cuts: AtomicU64,
 }
@@ -34,6 +36,12 @@ impl Network {
     /// Nothing arrives any more, or all again.
     pub(crate) fn silence(&self, is_silent: bool) {
         self.is_silent.store(is_silent, Ordering::Relaxed);
+    }
+
+    /// No connection is made any more, and there is none; or they are made again.
+    pub(crate) fn refuse(&self, is_refused: bool) {
+        self.is_refused.store(is_refused, Ordering::Relaxed);
+        self.cut();
     }
 
     /// All connections are closed; new ones may be made.
@@ -59,16 +67,19 @@ pub(crate) fn serve(listener: TcpListener, to: u16, network: Arc<Network>) {
     thread::spawn(move || {
         for client in listener.incoming().flatten() {
             let network = Arc::clone(&network);
+            if network.is_refused.load(Ordering::Relaxed) {
+                continue;
+            }
             // A broker that is away closes what comes in, as it would itself.
-            let Ok(broker) = TcpStream::connect(("127.0.0.1", to)) else { continue };
-            _ = connect(&client, &broker, &network);
+            let Ok(server) = TcpStream::connect(("127.0.0.1", to)) else { continue };
+            _ = connect(&client, &server, &network);
         }
     });
 }
 
-fn connect(client: &TcpStream, broker: &TcpStream, network: &Arc<Network>) -> anyhow::Result<()> {
+fn connect(client: &TcpStream, server: &TcpStream, network: &Arc<Network>) -> anyhow::Result<()> {
     let cut = network.cuts.load(Ordering::Relaxed);
-    for (from, to) in [(client, broker), (broker, client)] {
+    for (from, to) in [(client, server), (server, client)] {
         let (from, to) = (from.try_clone().context("a socket")?, to.try_clone().context("a socket")?);
         from.set_read_timeout(Some(MOMENT))?;
         let network = Arc::clone(network);

@@ -12,7 +12,8 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use super::receiver::Fate;
+use ringpost_tests::Fate;
+
 use super::{Disk, Request};
 
 /// Dispatch writes 5 ms after the first thing that waits; the rest is for a debug build, on cores that others use too,

@@ -1,4 +1,4 @@
-//! A receiver inside the test: it keeps what it gets, in order, and answers as the test says.
+//! A receiver inside a test: it keeps what it gets, in order, and answers as the test says.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -15,35 +15,39 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::TIMEOUT;
+use crate::TIMEOUT;
 
 /// A port that refuses connections until [`Receiver::listen`].
-pub(crate) struct Down(TcpSocket);
+pub struct Down(TcpSocket);
 
 /// A running receiver.
-pub(crate) struct Receiver {
+pub struct Receiver {
     address: SocketAddr,
     requests: watch::Receiver<Vec<Request>>,
 }
 
 /// One request.
 #[derive(Debug, Clone)]
-pub(crate) struct Request {
-    pub(crate) path: String,
+pub struct Request {
+    /// Of its URL.
+    pub path: String,
     /// As it came, without the question mark.
-    pub(crate) query: String,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
+    pub query: String,
+    /// All of them.
+    pub headers: HeaderMap,
+    /// All of it.
+    pub body: Bytes,
     /// When all of it had come.
-    pub(crate) came: Instant,
+    pub came: Instant,
     fate: Arc<Mutex<Fate>>,
 }
 
 /// How far a request is, and since when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub enum Fate {
     /// It is not answered yet.
     Open,
+    /// With what, and when.
     Answered(StatusCode, Instant),
     /// Its sender did not wait, as one does that is killed.
     Left,
@@ -51,7 +55,7 @@ pub(crate) enum Fate {
 
 /// How a request is answered.
 #[derive(Debug, Clone)]
-pub(crate) struct Reply {
+pub struct Reply {
     status: StatusCode,
     headers: Vec<(&'static str, String)>,
     body: String,
@@ -59,61 +63,67 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    pub(crate) fn status(status: u16) -> Self {
+    /// At once, without a body.
+    pub fn status(status: u16) -> Self {
         let status = StatusCode::from_u16(status).expect("a status");
         Self { status, headers: Vec::new(), body: String::new(), after: Some(Duration::ZERO) }
     }
 
     /// Never.
-    pub(crate) fn hang() -> Self {
+    pub fn hang() -> Self {
         Self { after: None, ..Self::status(200) }
     }
 
     /// A receiver that takes so long.
-    pub(crate) fn after(self, time: Duration) -> Self {
+    pub fn after(self, time: Duration) -> Self {
         Self { after: Some(time), ..self }
     }
 
-    pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
+    /// With this header.
+    pub fn header(mut self, name: &'static str, value: &str) -> Self {
         self.headers.push((name, value.to_owned()));
         self
     }
 
-    pub(crate) fn body(self, text: &str) -> Self {
+    /// With this text.
+    pub fn body(self, text: &str) -> Self {
         Self { body: text.to_owned(), ..self }
     }
 }
 
 impl Request {
     /// Value of a header; empty without it.
-    pub(crate) fn header(&self, name: &str) -> &str {
+    pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
     /// It was answered with success.
-    pub(crate) fn is_delivered(&self) -> bool {
+    pub fn is_delivered(&self) -> bool {
         matches!(self.fate(), Fate::Answered(status, _) if status.is_success())
     }
 
     /// It was answered before a moment.
-    pub(crate) fn answered_before(&self, moment: Instant) -> bool {
+    pub fn answered_before(&self, moment: Instant) -> bool {
         matches!(self.fate(), Fate::Answered(_, at) if at < moment)
     }
 
-    pub(crate) fn is_open(&self) -> bool {
+    /// It is not answered yet.
+    pub fn is_open(&self) -> bool {
         self.fate() == Fate::Open
     }
 
-    pub(crate) fn fate(&self) -> Fate {
+    /// How far it is.
+    pub fn fate(&self) -> Fate {
         *self.fate.lock().expect("nobody panics with it")
     }
 
-    pub(crate) fn json(&self) -> Value {
+    /// Its body.
+    pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).expect("the body is JSON")
     }
 
     /// The call that it is about.
-    pub(crate) fn session(&self) -> String {
+    pub fn session(&self) -> String {
         self.json()["cdr"]["id"].as_str().expect("a record has an id").to_owned()
     }
 }
@@ -127,13 +137,13 @@ struct Shared {
 
 impl Receiver {
     /// On a free port.
-    pub(crate) async fn start(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+    pub async fn start(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         Self::serve(listener, Arc::new(answer))
     }
 
     /// A port that is taken, and refuses connections.
-    pub(crate) fn down() -> Down {
+    pub fn down() -> Down {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a free port");
         Down(socket)
@@ -149,22 +159,31 @@ impl Receiver {
         Self { address, requests }
     }
 
-    pub(crate) fn url(&self, path: &str) -> String {
+    /// Where it is reached.
+    pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
+    /// On which port.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
     /// All that came so far, in order.
-    pub(crate) fn requests(&self) -> Vec<Request> {
+    pub fn requests(&self) -> Vec<Request> {
         self.requests.borrow().clone()
     }
 
     /// Requests that came and are not answered yet.
-    pub(crate) fn in_flight(&self) -> usize {
+    pub fn in_flight(&self) -> usize {
         self.requests.borrow().iter().filter(|request| request.is_open()).count()
     }
 
     /// Until what came is as wanted; returns it.
-    pub(crate) async fn until(&self, what: &str, wanted: impl Fn(&[Request]) -> bool) -> Vec<Request> {
+    ///
+    /// # Panics
+    /// It never is.
+    pub async fn until(&self, what: &str, wanted: impl Fn(&[Request]) -> bool) -> Vec<Request> {
         let mut requests = self.requests.clone();
         let got = timeout(TIMEOUT, requests.wait_for(|requests| wanted(requests))).await;
         match got {
@@ -174,18 +193,19 @@ impl Receiver {
     }
 
     /// Until so many have come.
-    pub(crate) async fn count(&self, count: usize) -> Vec<Request> {
+    pub async fn count(&self, count: usize) -> Vec<Request> {
         self.until(&format!("{count} requests"), |requests| requests.len() >= count).await
     }
 }
 
 impl Down {
-    pub(crate) fn url(&self, path: &str) -> String {
+    /// Where it will be reached.
+    pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.0.local_addr().expect("it is bound"))
     }
 
     /// From now on connections are taken.
-    pub(crate) fn listen(self, answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Receiver {
+    pub fn listen(self, answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Receiver {
         Receiver::serve(self.0.listen(1024).expect("it is bound"), Arc::new(answer))
     }
 }
