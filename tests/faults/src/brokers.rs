@@ -1,12 +1,16 @@
 //! Real brokers, by the project's own script.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context;
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 
 use crate::script::script;
 
 const KAFKA: &str = "kafka";
+const PATIENT: Duration = Duration::from_secs(30);
 
 /// Brokers that run; gone with their owner.
 pub(crate) struct Brokers {
@@ -51,6 +55,16 @@ impl Brokers {
     /// Starts one that was killed, and waits until it is up.
     pub(crate) fn again(&self, node: u16) -> anyhow::Result<()> {
         script(KAFKA, &["again", &self.folder.display().to_string(), &node.to_string()]).map(drop)
+    }
+
+    /// Which of them leads a partition.
+    pub(crate) fn leader(&self, topic: &str, partition: u32) -> anyhow::Result<u16> {
+        let asker: BaseConsumer =
+            ClientConfig::new().set("bootstrap.servers", &self.bootstrap).create().context("a client")?;
+        let metadata = asker.fetch_metadata(Some(topic), PATIENT)?;
+        let partitions = metadata.topics().first().context("the topic is there")?.partitions();
+        let found = partitions.iter().find(|found| found.id() == partition as i32);
+        Ok(found.context("the partition is there")?.leader().try_into()?)
     }
 }
 

@@ -39,6 +39,14 @@ pub(crate) enum Fault {
     DispatchZombie,
     /// The receiver refuses, fails or hangs, once and for long.
     ReceiverDown,
+    /// Records among the legs that are none.
+    Poison,
+    /// A call with more legs than one may have, and then `kill -9` of an instance.
+    BigSession,
+    /// Of three brokers the one that leads a busy partition is killed and started again.
+    LeaderLost,
+    /// One company has nine of ten calls; `kill -9` of an instance.
+    Flood,
 }
 
 /// Who does the work.
@@ -63,7 +71,12 @@ pub(crate) const SPLIT: [(&str, &str); 6] = [
 impl Fault {
     /// Brokers of a run.
     pub(crate) fn nodes(self) -> u16 {
-        if self == Self::BrokerLost { 3 } else { 1 }
+        if matches!(self, Self::BrokerLost | Self::LeaderLost) { 3 } else { 1 }
+    }
+
+    /// Whether one company has most of the traffic.
+    pub(crate) fn flood(self) -> bool {
+        self == Self::Flood
     }
 
     /// What stands at its begin.
@@ -87,7 +100,7 @@ impl Fault {
     /// Lets it happen once. Tells what it was.
     pub(crate) fn strike(self, world: &mut World, dice: &mut StdRng) -> anyhow::Result<String> {
         match self {
-            Self::Kill => strike::kill(world, dice, ""),
+            Self::Kill | Self::Flood => strike::kill(world, dice, ""),
             Self::Term => strike::term(world, dice),
             Self::Zombie => strike::zombie(world, dice, ""),
             Self::Scale => strike::scale(world),
@@ -101,6 +114,9 @@ impl Fault {
             Self::DispatchKill => strike::kill(world, dice, "dispatch"),
             Self::DispatchZombie => strike::zombie(world, dice, "dispatch"),
             Self::ReceiverDown => strike::receiver_down(world, dice),
+            Self::Poison => strike::poison(world, dice),
+            Self::BigSession => strike::big_session(world, dice),
+            Self::LeaderLost => strike::leader_lost(world, dice),
         }
     }
 }

@@ -19,7 +19,9 @@ pub(crate) const PARTITIONS: u32 = 4;
 const PATIENT: Duration = Duration::from_secs(180);
 /// One in so many ends of legs comes late, when its call has gone out without it: it makes a correction.
 const LATE: usize = 20;
-/// By so long; a call goes out after 8 s without a word.
+/// Who has most of the calls in a flood.
+const FLOODS: &str = "hooli";
+/// So late; a call goes out after 8 s without a word.
 const BY: Duration = Duration::from_secs(10);
 
 /// Legs with when they come, and what must become of them.
@@ -30,13 +32,17 @@ pub(crate) struct Traffic {
 }
 
 impl Traffic {
-    /// A day of calls, squeezed into so long.
-    pub(crate) fn new(calls: u64, seed: u64, squeezed: Duration) -> Self {
-        let mut simulation = Simulation::new(Params { calls, seed, ..Params::default() });
+    /// A day of calls, squeezed into so long. With `flood` nine of ten are of [`FLOODS`].
+    pub(crate) fn new(calls: u64, seed: u64, squeezed: Duration, flood: bool) -> Self {
         let (mut messages, mut truths) = (Vec::new(), Vec::new());
-        while let Some(message) = simulation.next() {
-            truths.extend(std::iter::from_fn(|| simulation.next_truth()));
-            messages.push((message.at.micros(), message.tenant.as_str().to_owned(), message.body));
+        if flood {
+            // It has an eighth of all calls of a day; the others are the rest of another day.
+            simulate(calls * 72 / 10, seed, |tenant| tenant == FLOODS, &mut messages, &mut truths);
+            let another = seed + (1 << 32);
+            simulate(calls * 8 / 70, another, |tenant| tenant != FLOODS, &mut messages, &mut truths);
+            messages.sort_by_key(|(at, ..)| *at);
+        } else {
+            simulate(calls, seed, |_| true, &mut messages, &mut truths);
         }
         let begin = messages.first().map_or(0, |first| first.0);
         let span = messages.last().map_or(1, |last| (last.0 - begin).max(1)) as f64;
@@ -93,6 +99,25 @@ impl Traffic {
         let (stored, failed) = (stored.load(Ordering::Relaxed), failed.load(Ordering::Relaxed));
         ensure!(failed == 0 && stored == self.messages.len() as u64, "{stored} legs stored, {failed} not");
         Ok(())
+    }
+}
+
+/// A day, of which those companies are taken that are wanted.
+fn simulate(
+    calls: u64,
+    seed: u64,
+    is_wanted: impl Fn(&str) -> bool,
+    messages: &mut Vec<(i64, String, Vec<u8>)>,
+    truths: &mut Vec<Truth>,
+) {
+    let mut simulation = Simulation::new(Params { calls, seed, ..Params::default() });
+    while let Some(message) = simulation.next() {
+        let of_it = std::iter::from_fn(|| simulation.next_truth());
+        truths.extend(of_it.filter(|truth| is_wanted(truth.tenant.as_str())));
+        let tenant = message.tenant.as_str();
+        if is_wanted(tenant) {
+            messages.push((message.at.micros(), tenant.to_owned(), message.body));
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use ringpost_simulate::Truth;
 use serde_json::{Value, json};
 
 use crate::feed::PARTITIONS;
+use crate::odd::{self, Odd};
 
 const WAIT: Duration = Duration::from_secs(30);
 const MOMENT: Duration = Duration::from_millis(50);
@@ -121,8 +122,36 @@ impl Verdict {
     }
 }
 
+/// Holds dead letters against those that there have to be.
+pub(crate) fn letters(odd: &Odd, read: &[Read], verdict: &mut Verdict) {
+    let mut times: BTreeMap<String, usize> = odd.letters.iter().map(|place| (place.clone(), 0)).collect();
+    for one in read {
+        let letter = serde_json::from_slice::<Value>(&one.value).unwrap_or_default();
+        let place = text(&letter["position"]);
+        match times.get_mut(&place) {
+            Some(times) => *times += 1,
+            None => verdict.wrong.push(format!("dead letter of {place}: {}", letter["reason"])),
+        }
+    }
+    for (place, times) in times {
+        match times {
+            0 => verdict.lost.push(format!("dead letter of {place}")),
+            1 => {}
+            _ => verdict.repeated.push(format!("dead letter of {place}: {times} times")),
+        }
+    }
+}
+
+/// Calls that are too large: each has one record, which says that it is not all.
+fn large(odd: &Odd, records: &[Value], verdict: &mut Verdict) {
+    verdict.lost.extend((records.len()..odd.large).map(|_| "a large call".to_owned()));
+    verdict.wrong.extend((odd.large..records.len()).map(|_| "one large call too many".to_owned()));
+    let whole = records.iter().filter(|cdr| cdr["partial"].is_null());
+    verdict.wrong.extend(whole.map(|cdr| format!("a large call is said to be whole: {cdr}")));
+}
+
 /// Holds what is in the topic against the truth.
-pub(crate) fn judge(truths: &[Truth], read: &[Read]) -> Verdict {
+pub(crate) fn judge(truths: &[Truth], odd: &Odd, read: &[Read]) -> Verdict {
     let mut verdict = Verdict { records: read.len(), ..Verdict::default() };
     let mut times: BTreeMap<String, BTreeMap<u64, usize>> = BTreeMap::new();
     let mut last: HashMap<String, (u64, Value)> = HashMap::new();
@@ -153,7 +182,10 @@ pub(crate) fn judge(truths: &[Truth], read: &[Read]) -> Verdict {
             .extend(twice.map(|(rev, times)| format!("revision {rev} of {session}: {times} times")));
     }
     let told = last.into_iter().filter(|(session, _)| !absorbed.contains(session));
-    let told = plain(told.map(|(_, (_, cdr))| cdr));
+    let told = told.map(|(_, (_, cdr))| cdr);
+    let (too_large, told): (Vec<_>, Vec<_>) = told.partition(|cdr| cdr["pbxId"] == odd::PBX);
+    large(odd, &too_large, &mut verdict);
+    let told = plain(told.into_iter());
     let truth = plain(truths.iter().map(|truth| json!(truth.cdr)));
     for (record, count) in &truth {
         let got = told.get(record).copied().unwrap_or_default();

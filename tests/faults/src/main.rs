@@ -10,6 +10,7 @@ mod fault;
 mod feed;
 mod instance;
 mod judge;
+mod odd;
 mod outcome;
 mod postgres;
 mod proxy;

@@ -11,6 +11,7 @@ use ringpost_simulate::Truth;
 use ringpost_tests::{Receiver, Reply, Request};
 use tokio::runtime::Runtime;
 
+use crate::odd;
 use crate::proxy::{self, Network};
 
 /// As many do; so that something is under way whenever somebody is killed.
@@ -67,8 +68,9 @@ impl Receiving {
     /// What `ringpost apply` is to be given: the companies, and their triggers. One is told every revision of every call,
     /// the other one of lost calls.
     pub(crate) fn resources(&self, truths: &[Truth]) -> String {
-        let tenants: BTreeSet<&str> = truths.iter().map(|truth| truth.tenant.as_str()).collect();
-        let pbxs: BTreeSet<_> = truths.iter().map(|truth| (&truth.pbx, &truth.tenant)).collect();
+        let pbxs = truths.iter().map(|truth| (truth.pbx.as_str(), truth.tenant.as_str()));
+        let pbxs: BTreeSet<(&str, &str)> = pbxs.chain([(odd::PBX, odd::TENANT)]).collect();
+        let tenants: BTreeSet<&str> = pbxs.iter().map(|(_, tenant)| *tenant).collect();
         let mut text = String::new();
         for tenant in tenants {
             text += &format!("[[tenant]]\nkey = \"{tenant}\"\n");

@@ -14,11 +14,11 @@ use ringpost_tests::Request;
 
 use crate::fault::{Fault, Layout};
 use crate::feed::Traffic;
-use crate::judge::{self, Read, Watch};
+use crate::judge::{self, Read, Verdict, Watch};
 use crate::outcome::{self, Outcome};
 use crate::pause;
 use crate::strike::seconds;
-use crate::told;
+use crate::told::{self, Told};
 use crate::world::World;
 
 /// After the last leg, for the last record and delivery; a busy machine, a zombie and time-outs of brokers included.
@@ -43,7 +43,7 @@ pub(crate) struct Plan {
 pub(crate) fn run(plan: &Plan) -> anyhow::Result<Outcome> {
     std::fs::create_dir_all(&plan.folder)?;
     let mut events = std::fs::File::create(plan.folder.join("events.log"))?;
-    let traffic = Arc::new(Traffic::new(plan.calls, plan.seed, plan.traffic));
+    let traffic = Arc::new(Traffic::new(plan.calls, plan.seed, plan.traffic, plan.fault.flood()));
     let mut world = World::start(plan, &traffic.truths)?;
     let (bootstrap, legs, cdrs) =
         (world.brokers.bootstrap.clone(), world.topic("ringpost.legs"), world.topic("ringpost.cdrs"));
@@ -62,13 +62,11 @@ pub(crate) fn run(plan: &Plan) -> anyhow::Result<Outcome> {
     feeding.join().map_err(|_| anyhow::anyhow!("the feed panicked"))??;
     writeln!(events, "{:.1} s: all legs are acknowledged", begun.elapsed().as_secs_f64())?;
     let fed_at = Instant::now();
-    let (read, requests) = settle(&mut world, &traffic, &cdrs)?;
+    let Judged { read, requests, verdict, mut told } = settle(&mut world, &traffic)?;
     let given_up = judge::all(&bootstrap, &cdrs, "read_uncommitted")?.len() - read.len();
     writeln!(events, "{:.1} s: judged", begun.elapsed().as_secs_f64())?;
     let watched = watch.stop()?;
     world.stop()?;
-    let verdict = judge::judge(&traffic.truths, &read);
-    let mut told = told::judge(&read, &requests);
     if let Some((from, until)) = world.was_down {
         let disorder = told::disorder(&watched, &requests, from, until);
         writeln!(events, "what was owed came by {:.1} s out of order at most", disorder.as_secs_f64())?;
@@ -112,20 +110,34 @@ fn strike(
     }
 }
 
+/// What there is, and what is wrong with it.
+struct Judged {
+    read: Vec<Read>,
+    requests: Vec<Request>,
+    verdict: Verdict,
+    told: Told,
+}
+
 /// Waits until every call has closed and was told, or nothing changes any more.
-fn settle(world: &mut World, traffic: &Traffic, cdrs: &str) -> anyhow::Result<(Vec<Read>, Vec<Request>)> {
-    let bootstrap = world.brokers.bootstrap.clone();
+fn settle(world: &mut World, traffic: &Traffic) -> anyhow::Result<Judged> {
     let deadline = Instant::now() + PATIENT;
     loop {
         world.check()?;
-        let read = judge::all(&bootstrap, cdrs, "read_committed").context("read what came of it")?;
-        let requests = world.receiving.requests();
-        let is_fine =
-            judge::judge(&traffic.truths, &read).is_fine() && told::judge(&read, &requests).is_fine();
-        if is_fine || Instant::now() >= deadline {
-            ensure!(!requests.is_empty(), "nobody was told of anything");
-            return Ok((read, requests));
+        let judged = judge(world, traffic).context("read what came of it")?;
+        if judged.verdict.is_fine() && judged.told.is_fine() || Instant::now() >= deadline {
+            ensure!(!judged.requests.is_empty(), "nobody was told of anything");
+            return Ok(judged);
         }
         pause(Duration::from_secs(1));
     }
+}
+
+fn judge(world: &World, traffic: &Traffic) -> anyhow::Result<Judged> {
+    let all = |topic: &str| judge::all(&world.brokers.bootstrap, &world.topic(topic), "read_committed");
+    let (read, letters) = (all("ringpost.cdrs")?, all("ringpost.dead-letters")?);
+    let requests = world.receiving.requests();
+    let mut verdict = judge::judge(&traffic.truths, &world.odd, &read);
+    judge::letters(&world.odd, &letters, &mut verdict);
+    let told = told::judge(&read, &requests);
+    Ok(Judged { read, requests, verdict, told })
 }

@@ -6,6 +6,7 @@ use anyhow::{Context, ensure};
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt};
 
+use crate::feed::PARTITIONS;
 use crate::pause;
 use crate::receiver::Mood;
 use crate::world::World;
@@ -155,6 +156,28 @@ pub(crate) fn postgres_away(world: &mut World, dice: &mut StdRng) -> anyhow::Res
     pause(away);
     postgres.again()?;
     Ok(format!("database stopped, away for {:.1} s", away.as_secs_f64()))
+}
+
+pub(crate) fn poison(world: &mut World, dice: &mut StdRng) -> anyhow::Result<String> {
+    let topic = world.topic("ringpost.legs");
+    world.odd.poison(&world.brokers.bootstrap, &topic, dice)?;
+    Ok("records that are no legs".to_owned())
+}
+
+pub(crate) fn big_session(world: &mut World, dice: &mut StdRng) -> anyhow::Result<String> {
+    let topic = world.topic("ringpost.legs");
+    world.odd.large(&world.brokers.bootstrap, &topic)?;
+    Ok(format!("a call that is too large; {}", kill(world, dice, "")?))
+}
+
+pub(crate) fn leader_lost(world: &mut World, dice: &mut StdRng) -> anyhow::Result<String> {
+    let partition = dice.random_range(0..PARTITIONS);
+    let node = world.brokers.leader(&world.topic("ringpost.legs"), partition)?;
+    world.brokers.kill(node)?;
+    pause(seconds(dice, 0.0, 6.0));
+    world.brokers.again(node)?;
+    pause(seconds(dice, 3.0, 8.0));
+    Ok(format!("broker {node}, which led partition {partition}, killed and started again"))
 }
 
 /// It is down for half of the traffic, which is owed then.

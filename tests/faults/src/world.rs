@@ -8,6 +8,7 @@ use ringpost_simulate::Truth;
 use crate::brokers::Brokers;
 use crate::fault::{Layout, SPLIT};
 use crate::instance::{Instance, Setting};
+use crate::odd::Odd;
 use crate::postgres::Postgres;
 use crate::proxy::{self, Network};
 use crate::receiver::Receiving;
@@ -26,6 +27,8 @@ pub(crate) struct World {
     pub(crate) traffic: Duration,
     /// From when to when the receiver was down.
     pub(crate) was_down: Option<(Instant, Instant)>,
+    /// What was written beside the calls.
+    pub(crate) odd: Odd,
     setting: Setting,
     twins: usize,
 }
@@ -50,9 +53,18 @@ impl World {
             store: postgres.as_ref().map(|postgres| postgres.url.clone()),
         };
         let receiving = Receiving::start()?;
-        let (instances, traffic, was_down, twins) = (Vec::new(), plan.traffic, None, 0);
-        let mut world =
-            Self { instances, brokers, network, postgres, receiving, traffic, was_down, setting, twins };
+        let mut world = Self {
+            instances: Vec::new(),
+            brokers,
+            network,
+            postgres,
+            receiving,
+            traffic: plan.traffic,
+            was_down: None,
+            odd: Odd::default(),
+            setting,
+            twins: 0,
+        };
         match layout {
             Layout::Whole(count) => (0..count).try_for_each(|_| world.add_instance())?,
             Layout::Split => world.split()?,
