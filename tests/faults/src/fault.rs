@@ -4,6 +4,7 @@ use std::fmt;
 
 use clap::ValueEnum;
 use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
 
 use crate::strike;
 use crate::world::World;
@@ -47,7 +48,27 @@ pub(crate) enum Fault {
     LeaderLost,
     /// One company has nine of ten calls; `kill -9` of an instance.
     Flood,
+    /// All of those above that one world has room for, each once, in an order that the seed says.
+    Mixed,
 }
+
+/// What [`Fault::Mixed`] is made of. A broker is lost for good when all else has happened.
+const MIXED: [Fault; 14] = [
+    Fault::Kill,
+    Fault::Term,
+    Fault::Zombie,
+    Fault::Rolling,
+    Fault::Broker,
+    Fault::Twin,
+    Fault::Network,
+    Fault::PostgresRestart,
+    Fault::PostgresAway,
+    Fault::DispatchKill,
+    Fault::DispatchZombie,
+    Fault::ReceiverDown,
+    Fault::Poison,
+    Fault::BigSession,
+];
 
 /// Who does the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +92,7 @@ pub(crate) const SPLIT: [(&str, &str); 6] = [
 impl Fault {
     /// Brokers of a run.
     pub(crate) fn nodes(self) -> u16 {
-        if matches!(self, Self::BrokerLost | Self::LeaderLost) { 3 } else { 1 }
+        if matches!(self, Self::BrokerLost | Self::LeaderLost | Self::Mixed) { 3 } else { 1 }
     }
 
     /// Whether one company has most of the traffic.
@@ -87,14 +108,30 @@ impl Fault {
             | Self::PostgresAway
             | Self::DispatchKill
             | Self::DispatchZombie
-            | Self::ReceiverDown => Layout::Split,
+            | Self::ReceiverDown
+            | Self::Mixed => Layout::Split,
             _ => Layout::Whole(2),
         }
     }
 
-    /// Whether it can happen once more in the same run.
-    pub(crate) fn again(self) -> bool {
-        !matches!(self, Self::BrokerLost | Self::PostgresAway | Self::ReceiverDown)
+    /// So many times as long as others a run of it takes.
+    pub(crate) fn length(self) -> u32 {
+        if self == Self::Mixed { 6 } else { 1 }
+    }
+
+    /// What happens in a run of it, one after the other; and whether it begins anew when all has happened.
+    pub(crate) fn strikes(self, dice: &mut StdRng) -> (Vec<Self>, bool) {
+        match self {
+            Self::Mixed => {
+                let mut strikes = MIXED.to_vec();
+                strikes.push(Self::LeaderLost);
+                strikes.shuffle(dice);
+                strikes.push(Self::BrokerLost);
+                (strikes, false)
+            }
+            Self::BrokerLost | Self::PostgresAway | Self::ReceiverDown => (vec![self], false),
+            _ => (vec![self], true),
+        }
     }
 
     /// Lets it happen once. Tells what it was.
@@ -117,6 +154,7 @@ impl Fault {
             Self::Poison => strike::poison(world, dice),
             Self::BigSession => strike::big_session(world, dice),
             Self::LeaderLost => strike::leader_lost(world, dice),
+            Self::Mixed => anyhow::bail!("it is many"),
         }
     }
 }

@@ -194,7 +194,10 @@ max_idle = "8s"
 allow_http = true
 allow_networks = ["127.0.0.0/8"]
 [delivery.breaker]
-many_over = "5s"
+many = 8
+many_over = "2s"
+few = 3
+few_over = "3s"
 first_probe = "1s"
 longest_probe = "5s"
 "#

@@ -72,7 +72,8 @@ fn main() -> ExitCode {
 /// Whether every run was as promised.
 fn all(arguments: &Arguments) -> anyhow::Result<bool> {
     let faults = match arguments.only.is_empty() {
-        true => Fault::value_variants().to_vec(),
+        // What most can be seen by comes first.
+        true => Fault::value_variants().iter().rev().copied().collect(),
         false => arguments.only.clone(),
     };
     std::fs::create_dir_all(&arguments.keep)?;

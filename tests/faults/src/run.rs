@@ -23,8 +23,9 @@ use crate::world::World;
 
 /// After the last leg, for the last record and delivery; a busy machine, a zombie and time-outs of brokers included.
 const PATIENT: Duration = Duration::from_secs(120);
-/// What was owed while a receiver was down may come by so much out of order: what had been tried comes when it is due.
-const DISORDER: Duration = Duration::from_secs(20);
+/// What was owed while a receiver was down may come by so much out of order: what had been tried before it was known to be
+/// down comes when it is due.
+const DISORDER: Duration = Duration::from_secs(8);
 
 /// What a run does.
 pub(crate) struct Plan {
@@ -43,7 +44,12 @@ pub(crate) struct Plan {
 pub(crate) fn run(plan: &Plan) -> anyhow::Result<Outcome> {
     std::fs::create_dir_all(&plan.folder)?;
     let mut events = std::fs::File::create(plan.folder.join("events.log"))?;
-    let traffic = Arc::new(Traffic::new(plan.calls, plan.seed, plan.traffic, plan.fault.flood()));
+    let traffic = Arc::new(Traffic::new(
+        plan.calls * u64::from(plan.fault.length()),
+        plan.seed,
+        plan.traffic * plan.fault.length(),
+        plan.fault.flood(),
+    ));
     let mut world = World::start(plan, &traffic.truths)?;
     let (bootstrap, legs, cdrs) =
         (world.brokers.bootstrap.clone(), world.topic("ringpost.legs"), world.topic("ringpost.cdrs"));
@@ -67,7 +73,7 @@ pub(crate) fn run(plan: &Plan) -> anyhow::Result<Outcome> {
     writeln!(events, "{:.1} s: judged", begun.elapsed().as_secs_f64())?;
     let watched = watch.stop()?;
     world.stop()?;
-    if let Some((from, until)) = world.was_down {
+    if let Some((from, until)) = world.was_down.filter(|_| plan.fault == Fault::ReceiverDown) {
         let disorder = told::disorder(&watched, &requests, from, until);
         writeln!(events, "what was owed came by {:.1} s out of order at most", disorder.as_secs_f64())?;
         if disorder > DISORDER {
@@ -93,15 +99,16 @@ fn strike(
     events: &mut std::fs::File,
 ) -> anyhow::Result<Vec<Instant>> {
     let mut dice = StdRng::seed_from_u64(plan.seed);
+    let (kinds, is_endless) = plan.fault.strikes(&mut dice);
     let (begun, mut strikes) = (Instant::now(), Vec::new());
     loop {
         pause(seconds(&mut dice, 2.0, 6.0));
         if fed.load(Ordering::Acquire) {
             return Ok(strikes);
         }
-        if strikes.is_empty() || plan.fault.again() {
+        if is_endless || strikes.len() < kinds.len() {
             let when = Instant::now();
-            let what = plan.fault.strike(world, &mut dice)?;
+            let what = kinds[strikes.len() % kinds.len()].strike(world, &mut dice)?;
             strikes.push(when);
             let (at, until) = ((when - begun).as_secs_f64(), begun.elapsed().as_secs_f64());
             writeln!(events, "{at:.1} s to {until:.1} s: {what}")?;

@@ -95,7 +95,7 @@ pub(crate) fn broker_lost(world: &mut World, dice: &mut StdRng) -> anyhow::Resul
 }
 
 pub(crate) fn twin(world: &mut World, dice: &mut StdRng) -> anyhow::Result<String> {
-    let at = one_of(world, dice, "");
+    let at = one_of(world, dice, "aggregate");
     let mut twin = world.twin_of(at)?;
     twin.start()?;
     twin.until_up(0)?;

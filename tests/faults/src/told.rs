@@ -170,20 +170,28 @@ impl Records {
     }
 }
 
+/// What had just fired when a receiver was back takes turns with what was owed: it is none of it.
+const FRESH: Duration = Duration::from_secs(3);
+
 /// By how much what was owed came out of order, at worst: so much older was a call than one that had been told before it at
-/// the same place. What was owed: records written between two moments, in `watched` as they were seen.
+/// the same place. What was owed: records written while the receiver was down, which came there for the first time
+/// afterwards. `watched`: records as they were seen.
 pub(crate) fn disorder(watched: &[Read], requests: &[Request], from: Instant, until: Instant) -> Duration {
-    let mut seen = HashMap::new();
-    for one in watched.iter().filter(|one| from < one.when && one.when < until) {
+    let mut owed = HashMap::new();
+    for one in watched.iter().filter(|one| from < one.when && one.when + FRESH < until) {
         let envelope = serde_json::from_slice::<Value>(&one.value).unwrap_or_default();
         let session = envelope["session"].as_str().unwrap_or_default().to_owned();
-        seen.insert((session, envelope["rev"].as_u64().unwrap_or_default()), one.when);
+        owed.insert((session, envelope["rev"].as_u64().unwrap_or_default()), one.when);
     }
     let (mut newest, mut worst) = (HashMap::<&str, Instant>::new(), Duration::ZERO);
-    for request in requests.iter().filter(|request| request.came > until && request.is_delivered()) {
+    let mut known = BTreeSet::new();
+    for request in requests {
+        if !known.insert(request.header("webhook-id")) || request.came < until {
+            continue;
+        }
         let cdr = &request.json()["cdr"];
         let session = cdr["id"].as_str().unwrap_or_default().to_owned();
-        let Some(seen) = seen.get(&(session, cdr["rev"].as_u64().unwrap_or(1))) else { continue };
+        let Some(seen) = owed.get(&(session, cdr["rev"].as_u64().unwrap_or(1))) else { continue };
         let newest = newest.entry(&request.path).or_insert(*seen);
         worst = worst.max(newest.saturating_duration_since(*seen));
         *newest = (*newest).max(*seen);
