@@ -11,16 +11,15 @@ use crate::script::script;
 
 const KAFKA: &str = "kafka";
 const PATIENT: Duration = Duration::from_secs(30);
+/// Partitions of the topic where positions are, as the script sets it.
+const OFFSETS: u32 = 8;
 
 /// Brokers that run; gone with their owner.
 pub(crate) struct Brokers {
     pub(crate) bootstrap: String,
     folder: PathBuf,
-    pub(crate) nodes: u16,
     /// Where they listen for a proxy.
     pub(crate) behind: Vec<u16>,
-    /// Not there any more.
-    pub(crate) lost: Vec<u16>,
 }
 
 impl Brokers {
@@ -44,7 +43,7 @@ impl Brokers {
         let port = bootstrap.split(',').next().and_then(|first| first.rsplit(':').next());
         let port: u16 = port.context("an address has a port")?.parse()?;
         let behind = (0..nodes).map(|node| port + 20 + node).collect();
-        Ok(Self { bootstrap, folder, nodes, behind, lost: Vec::new() })
+        Ok(Self { bootstrap, folder, behind })
     }
 
     /// `kill -9`.
@@ -55,6 +54,14 @@ impl Brokers {
     /// Starts one that was killed, and waits until it is up.
     pub(crate) fn again(&self, node: u16) -> anyhow::Result<()> {
         script(KAFKA, &["again", &self.folder.display().to_string(), &node.to_string()]).map(drop)
+    }
+
+    /// Which of them looks after a group: it leads the group's partition of the topic where positions are.
+    pub(crate) fn coordinator(&self, group: &str) -> anyhow::Result<u16> {
+        // Java's hash of a text, made positive as Kafka does.
+        let hash =
+            group.bytes().fold(0_i32, |hash, byte| hash.wrapping_mul(31).wrapping_add(i32::from(byte)));
+        self.leader("__consumer_offsets", hash.checked_abs().unwrap_or_default() as u32 % OFFSETS)
     }
 
     /// Which of them leads a partition.

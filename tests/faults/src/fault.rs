@@ -24,7 +24,7 @@ pub(crate) enum Fault {
     Rolling,
     /// The broker is killed and started again.
     Broker,
-    /// Of three brokers one is lost for good.
+    /// Of three brokers the one that looks after a group is lost for good.
     BrokerLost,
     /// A second process of the same name: the first one has to end, and the second to go on.
     Twin,
@@ -104,6 +104,8 @@ impl Fault {
     pub(crate) fn layout(self) -> Layout {
         match self {
             Self::Scale => Layout::Whole(1),
+            // Each has a client of its own, and whether one finds the new broker is a matter of moments.
+            Self::BrokerLost => Layout::Whole(4),
             Self::PostgresRestart
             | Self::PostgresAway
             | Self::DispatchKill

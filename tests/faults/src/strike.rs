@@ -88,10 +88,10 @@ pub(crate) fn broker(world: &mut World, dice: &mut StdRng) -> anyhow::Result<Str
 }
 
 pub(crate) fn broker_lost(world: &mut World, dice: &mut StdRng) -> anyhow::Result<String> {
-    let node = dice.random_range(1..=world.brokers.nodes);
+    let group = if dice.random_bool(0.8) { "aggregate" } else { "dispatch" };
+    let node = world.brokers.coordinator(&world.topic(group))?;
     world.brokers.kill(node)?;
-    world.brokers.lost.push(node);
-    Ok(format!("broker {node} lost for good"))
+    Ok(format!("broker {node}, which looked after group {group}, lost for good"))
 }
 
 pub(crate) fn twin(world: &mut World, dice: &mut StdRng) -> anyhow::Result<String> {

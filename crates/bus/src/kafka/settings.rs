@@ -106,6 +106,9 @@ impl KafkaConfig {
         if config.get("transaction.timeout.ms").is_none() {
             config.set("transaction.timeout.ms", TRANSACTION_TIMEOUT);
         }
+        if config.get("connections.max.idle.ms").is_none() {
+            config.set("connections.max.idle.ms", IDLE);
+        }
         // A record that is not there when its transaction times out never comes.
         let timeout = config.get("transaction.timeout.ms").unwrap_or(TRANSACTION_TIMEOUT).to_owned();
         config.set("message.timeout.ms", timeout);
@@ -160,6 +163,11 @@ impl fmt::Debug for KafkaConfig {
 
 /// A dead instance's open transaction hides what is behind it from readers so long, in milliseconds.
 const TRANSACTION_TIMEOUT: &str = "10000";
+
+/// Never by default. When the broker that looks after a group is gone for good, librdkafka (2.12; its issues 5511 and 5456)
+/// asks who does so now only when a connection comes or goes: a commit that was under way waits for that, without any
+/// time-out. So connections that nothing goes over are closed, as they all are while such a commit waits.
+const IDLE: &str = "10000";
 
 /// 10,000 by default: a broker that was restarted would be looked for so much later.
 const RECONNECT: &str = "1000";
@@ -301,6 +309,8 @@ mod tests {
         assert_eq!(made.get("linger.ms"), Some("9"));
         assert_eq!(made.get("message.timeout.ms"), Some("20000"));
         assert_eq!(made.get("partitioner"), Some("murmur2_random"));
+        // Without it a commit may wait for ever for a broker that is gone: `make faults ONLY=broker-lost`.
+        assert_eq!(made.get("connections.max.idle.ms"), Some("10000"));
         assert_eq!(config.consumer("g").get("isolation.level"), Some("read_committed"));
     }
 }

@@ -1,11 +1,16 @@
 //! `ringpost serve`: everything in one process, or some of it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
+use tokio::runtime::Runtime;
 
 use crate::cli::{Failure, Io, Outcome};
 use crate::config::{self, Flags};
+
+/// For calls that block when all else has ended. Everything that matters has been waited for by then.
+const LAST_CALLS: Duration = Duration::from_secs(1);
 
 /// Arguments of `serve`.
 #[derive(Debug, Args)]
@@ -61,6 +66,34 @@ impl Serve {
 pub fn run(args: &Serve, io: &mut Io<'_>) -> Result<Outcome, Failure> {
     let file = args.config.clone().or_else(|| io.variable("RINGPOST_CONFIG").map(PathBuf::from));
     let loaded = config::load(file.as_deref(), &io.variables, &args.flags())?;
-    io.runtime()?.block_on(crate::serve::run(loaded.config))?;
+    to_the_end(io.runtime()?, crate::serve::run(loaded.config))?;
     Ok(Outcome::Fine)
+}
+
+/// Runs a server until it has ended, and leaves behind whatever hangs then: a call into a client of brokers, or of a
+/// disk, that never returns, is no reason for a process not to end.
+fn to_the_end<T>(runtime: Runtime, server: impl Future<Output = T>) -> T {
+    let ended = runtime.block_on(server);
+    runtime.shutdown_timeout(LAST_CALLS);
+    ended
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn a_process_ends_though_a_call_into_a_client_of_brokers_never_returns() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+        let (brokers, answer) = mpsc::channel::<()>();
+        let ended = to_the_end(runtime, async {
+            tokio::task::spawn_blocking(move || answer.recv());
+            "stopped"
+        });
+        assert_eq!(ended, "stopped");
+        // Until now it hung.
+        drop(brokers);
+    }
 }
