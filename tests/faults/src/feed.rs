@@ -1,6 +1,6 @@
 //! Simulated calls, written to the topic of legs as a switch's own program would: by key, acknowledged by all replicas.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -10,19 +10,19 @@ use rdkafka::ClientContext;
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 use ringpost_bus::partition_of;
 use ringpost_simulate::{Params, Simulation, Truth};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::pause;
 
 pub(crate) const PARTITIONS: u32 = 4;
 /// Every acknowledgement, with a broker away meanwhile.
 const PATIENT: Duration = Duration::from_secs(180);
-/// One in so many ends of legs comes late, when its call has gone out without it: it makes a correction.
-const LATE: usize = 20;
+/// One in so many legs is corrected.
+const CORRECTED: usize = 10;
+/// So much later. A complete call goes out after 1 s.
+const AFTER: Duration = Duration::from_secs(5);
 /// Who has most of the calls in a flood.
 const FLOODS: &str = "hooli";
-/// So late; a call goes out after 8 s without a word.
-const BY: Duration = Duration::from_secs(10);
 
 /// Legs with when they come, and what must become of them.
 pub(crate) struct Traffic {
@@ -49,15 +49,33 @@ impl Traffic {
         let place = |at: i64| squeezed.mul_f64((at - begin).max(0) as f64 / span);
         let messages = messages.into_iter().map(|(at, tenant, body)| (place(at), tenant, body)).collect();
         let mut traffic = Self { messages, truths };
-        traffic.delay();
+        traffic.correct();
         traffic
     }
 
-    fn delay(&mut self) {
-        let ends = self.messages.iter_mut().filter(|(_, _, body)| is_end(body));
-        for (at, ..) in ends.step_by(LATE) {
-            *at += BY;
+    /// Some legs are told wrongly first, and as they are some seconds later, when their call has gone out.
+    fn correct(&mut self) {
+        let mut times: HashMap<String, usize> = HashMap::new();
+        for (.., body) in &self.messages {
+            *times.entry(leg_id(&parsed(body))).or_default() += 1;
         }
+        let mut first = Vec::new();
+        // What is told in one piece: an edition covers all that was told of its leg before.
+        let whole = self.messages.iter_mut().filter_map(|message| {
+            let leg = parsed(&message.2);
+            let is_whole = leg["kind"] == "leg" && !leg["ended"].is_null() && times[&leg_id(&leg)] == 1;
+            is_whole.then_some((leg, message))
+        });
+        for (mut leg, (at, tenant, body)) in whole.step_by(CORRECTED) {
+            leg["rev"] = json!(1);
+            let right = leg.to_string().into_bytes();
+            leg["rev"] = json!(0);
+            leg["cause"] = json!("INTERWORKING");
+            first.push((*at, tenant.clone(), leg.to_string().into_bytes()));
+            *at += AFTER;
+            *body = right;
+        }
+        self.messages.extend(first);
         self.messages.sort_by_key(|(at, ..)| *at);
     }
 
@@ -121,9 +139,12 @@ fn simulate(
     }
 }
 
-/// Whether it is the last word about a leg.
-fn is_end(body: &[u8]) -> bool {
-    serde_json::from_slice::<Value>(body).is_ok_and(|leg| leg["kind"] == "leg" && !leg["ended"].is_null())
+fn parsed(body: &[u8]) -> Value {
+    serde_json::from_slice(body).unwrap_or_default()
+}
+
+fn leg_id(leg: &Value) -> String {
+    format!("{} {} {}", leg["tenant"], leg["pbx"], leg["leg"])
 }
 
 #[derive(Default)]

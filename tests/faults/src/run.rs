@@ -42,6 +42,10 @@ pub(crate) struct Plan {
 /// # Errors
 /// Something that is not under test failed, or a process ended that should not.
 pub(crate) fn run(plan: &Plan) -> anyhow::Result<Outcome> {
+    if plan.folder.exists() {
+        // What an earlier run of this seed delivered would not be delivered again.
+        std::fs::remove_dir_all(&plan.folder)?;
+    }
     std::fs::create_dir_all(&plan.folder)?;
     let mut events = std::fs::File::create(plan.folder.join("events.log"))?;
     let traffic = Arc::new(Traffic::new(
