@@ -37,7 +37,8 @@ test-kafka: setup kafka-setup ## what is promised on Kafka, against a real broke
 	$(CARGO) build --locked -p ringpost
 	scripts/kafka run $(CARGO) test --locked -p ringpost-bus -p ringpost-tests --test it -- kafka
 
-faults: setup kafka-setup ## the real binary on real brokers while everything goes wrong: SECONDS_IN_ALL=300 SEED=1 KEEP=target/faults ONLY=kill,network
+faults: setup kafka-setup ## the real binary on real brokers and a real database while everything goes wrong: SECONDS_IN_ALL=300 SEED=1 KEEP=target/faults ONLY=kill,network
+	scripts/postgres setup
 	$(CARGO) build --locked -p ringpost -p ringpost-faults
 	$(or $(CARGO_TARGET_DIR),target)/debug/faults --binary $(or $(CARGO_TARGET_DIR),target)/debug/ringpost --seconds $(or $(SECONDS_IN_ALL),300) --seed $(or $(SEED),1) --keep $(or $(KEEP),target/faults) $(if $(ONLY),--only $(ONLY))
 
