@@ -180,6 +180,8 @@ const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
     ("fetch.queue.backoff.ms", "5"),
     // 64 MiB by default, and slower: what is read ahead is copied in and out of caches.
     ("queued.max.messages.kbytes", "8192"),
+    // 1 MiB by default: compressed, that is thousands of records of one partition before another has its turn.
+    ("fetch.message.max.bytes", "131072"),
 ];
 
 const CONSUMER_GUARDED: &[(&str, &str)] = &[

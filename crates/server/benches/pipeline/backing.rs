@@ -50,9 +50,10 @@ impl Backing {
     /// What the configuration says of it, `more` in the section of Kafka.
     pub(crate) fn settings(&self, more: &str) -> String {
         let Some(Topics { bootstrap, prefix, partitions }) = &self.kafka else { return String::new() };
+        let tried = std::env::var("BENCH_KAFKA").unwrap_or_default();
         format!(
             "[bus]\nbackend = \"kafka\"\npartitions = {partitions}\n[bus.kafka]\nbootstrap = \"{bootstrap}\"\n\
-            prefix = \"{prefix}\"\ninstance = \"bench\"\n{more}\n"
+            prefix = \"{prefix}\"\ninstance = \"bench\"\n{more}\n{tried}\n"
         )
     }
 

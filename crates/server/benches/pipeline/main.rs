@@ -7,7 +7,8 @@
 //! With brokers (`scripts/kafka run …`) and a server of PostgreSQL (`scripts/postgres run …`) all of it stands on these, and
 //! there is more: `-- roles curve live grow`.
 //!
-//! `BENCH_CALLS` says how many calls `flat` sends. The installations lie in the folder of temporary files, so that
+//! `BENCH_CALLS` says how many calls `flat` and `roles` send, `BENCH_LIVE` how many are going on, `BENCH_KAFKA` what else
+//! `[bus.kafka]` says, to see what a setting does. The installations lie in the folder of temporary files, so that
 //! `TMPDIR=/dev/shm` measures without the disk. With `BENCH_WATCH` set, `flat` says the process for a profiler, and
 //! all metrics at the end.
 

@@ -18,8 +18,8 @@ const SETTLE: Duration = Duration::from_millis(1_000);
 pub(crate) async fn measure(calls: usize) {
     for path in ["/at-once", "/slow"] {
         let receiver = Receiver::start(calls).await;
-        let urls: Vec<String> =
-            (0..TENANTS).map(|number| receiver.url(&format!("{path}/{number}"))).collect();
+        let url = |number| receiver.url_at(number, &format!("{path}/{number}"));
+        let urls: Vec<String> = (0..TENANTS).map(url).collect();
         let settings = Settings { settle: SETTLE.as_millis() as u64, ..Settings::default() };
         let installation = Installation::with(&urls, &settings);
         let feed = Feed::open(installation.topics().expect("brokers")).await;
