@@ -93,6 +93,17 @@ impl KafkaConfig {
         config
     }
 
+    /// For whoever reads one partition's state after the other's, each to its end.
+    pub(super) fn restorer(&self, group: &str) -> ClientConfig {
+        let mut config = self.consumer(group);
+        for (key, value) in RESTORER_DEFAULTS {
+            if !self.properties.contains_key(*key) {
+                config.set(*key, *value);
+            }
+        }
+        config
+    }
+
     /// For the writer of appends.
     pub(super) fn appender(&self) -> ClientConfig {
         let mut config = self.producer();
@@ -180,8 +191,16 @@ const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
     ("fetch.queue.backoff.ms", "5"),
     // 64 MiB by default, and slower: what is read ahead is copied in and out of caches.
     ("queued.max.messages.kbytes", "8192"),
+    // 500 by default: a partition that is taken over is asked for only after the answer to the question before.
+    ("fetch.wait.max.ms", "100"),
     // 1 MiB by default: compressed, that is thousands of records of one partition before another has its turn.
     ("fetch.message.max.bytes", "131072"),
+];
+
+const RESTORER_DEFAULTS: &[(&str, &str)] = &[
+    // At the end of a partition the brokers are not to wait for more, while the next one cannot be asked for.
+    ("fetch.wait.max.ms", "5"),
+    ("fetch.message.max.bytes", "1048576"),
 ];
 
 const CONSUMER_GUARDED: &[(&str, &str)] = &[

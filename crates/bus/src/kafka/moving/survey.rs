@@ -244,7 +244,7 @@ pub(super) fn ask(
 ) -> Result<(Ends, Ends), MoveError> {
     let places: Vec<_> = (0..partitions).map(|at| (named.to_owned(), Partition(at))).collect();
     let ask = |which| {
-        ends::ask(client, &places, which, PATIENCE)
+        ends::ask_until_led(client, &places, which, PATIENCE)
             .map_err(|error| failed(&format!("ask where {named} ends"), &error))
     };
     Ok((ask(KafkaOffset::Beginning)?, ask(KafkaOffset::End)?))

@@ -115,7 +115,7 @@ impl KafkaWorker {
         self.turns += 1;
         let turn = self.turns;
         self.restoring.extend(partitions.iter().map(|partition| (*partition, turn)));
-        let state = self.state.clone().map(|topic| (topic, self.shared.config.consumer(&self.group)));
+        let state = self.state.clone().map(|topic| (topic, self.shared.config.restorer(&self.group)));
         let restore = Restore {
             turn,
             group: self.group.to_string(),
