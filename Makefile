@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 CARGO ?= cargo
 
-.PHONY: sim sim-several help setup build demo demo-kafka test verify bench fuzz mutants truth kafka-setup test-kafka faults bench-kafka deploy-check test-postgres bench-postgres
+.PHONY: sim sim-several help setup build demo demo-kafka test verify bench fuzz mutants truth kafka-setup test-kafka faults bench-kafka deploy-check test-postgres bench-postgres bench-cluster
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -79,3 +79,7 @@ bench-postgres: setup ## what a store in PostgreSQL costs, with the server's own
 
 bench-kafka: setup kafka-setup ## the worker on Kafka beside a bare rdkafka loop (docs/performance.md)
 	scripts/kafka run $(CARGO) bench --locked -p ringpost-bus --bench kafka
+
+bench-cluster: build kafka-setup ## the whole on Kafka and PostgreSQL (docs/performance.md)
+	scripts/postgres setup
+	scripts/kafka run scripts/postgres run $(CARGO) bench --locked -p ringpost --bench pipeline -- roles curve live grow
