@@ -14,12 +14,13 @@ const CALLS: u64 = 300;
 const KILLS: usize = 49;
 
 /// Leases are short, so that what was in flight at a crash comes again while we wait; few requests at a time, so that
-/// some wait when it comes.
+/// some wait when it comes. A call that went out incomplete is kept for `max_idle`: longer than a busy machine takes for a
+/// start and for what a switch sends again.
 const SETTINGS: &str = r#"
 [sessions]
 settle = "300ms"
 gap = "1s"
-max_idle = "3s"
+max_idle = "20s"
 [delivery]
 allow_http = true
 allow_networks = ["127.0.0.0/8"]

@@ -19,7 +19,7 @@ const ALLOWED: [(&str, &str); 15] = [
     ("ringpost-api", "model numbers ingest enrich trigger deliver store bus"),
     ("ringpost", "model numbers ingest session enrich trigger deliver store bus simulate api"),
     ("ringpost-tests", ""),
-    ("ringpost-faults", "bus simulate"),
+    ("ringpost-faults", "bus simulate tests"),
     ("ringpost-sim", "api bus deliver model server session simulate store"),
 ];
 
