@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 use crate::TIMEOUT;
 
-/// A port that refuses connections until [`Receiver::listen`].
+/// A port that refuses connections until [`Down::listen`].
 pub struct Down(TcpSocket);
 
 /// A running receiver.

@@ -14,12 +14,12 @@ const CALLS: u64 = 300;
 const KILLS: usize = 49;
 
 /// Leases are short, so that what was in flight at a crash comes again while we wait; few requests at a time, so that
-/// some wait when it comes. A call that went out incomplete is kept for `max_idle`: longer than a busy machine takes for a
-/// start and for what a switch sends again.
+/// some wait when it comes. A call waits for legs that it names for longer than a busy machine takes to start: what comes after
+/// that, and changes nothing of its record, is in none.
 const SETTINGS: &str = r#"
 [sessions]
 settle = "300ms"
-gap = "1s"
+gap = "4s"
 max_idle = "20s"
 [delivery]
 allow_http = true

@@ -1,7 +1,7 @@
 //! The state as changes by key: what the bus keeps together with the outputs, and reads back at restart.
 //!
 //! Keys: `m` the time of the stream; `s…` a live or kept session, under the leg it began with; `d…` a stub; `r…` a
-//! revision given to a record that was enriched again. All but the first name the tenant ([`super::whose`]).
+//! revision given to a record that was enriched again. All but the first name the tenant ([`super::whose()`]).
 //! Values begin with their format's version. An unknown version is an error: the state must not be lost by a
 //! step back to an older program.
 
