@@ -2,7 +2,7 @@
 //! asked: that nothing came for a while says nothing, the broker may be away.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -11,9 +11,6 @@ use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 use crate::Partition;
 
 use super::context::Member;
-
-/// Between two questions where there is no leader.
-const AGAIN: Duration = Duration::from_millis(100);
 
 /// By topic and partition.
 pub(super) type Ends = HashMap<(String, Partition), u64>;
@@ -46,35 +43,6 @@ pub(super) fn ask<C: ConsumerContext>(
         }
     }
     Ok(ends)
-}
-
-/// The same, and asks again while partitions have no leader: for a moment that is so of a topic that was just made. Blocks.
-///
-/// # Errors
-/// As [`ask`], once patience is over.
-pub(super) fn ask_until_led<C: ConsumerContext>(
-    client: &BaseConsumer<C>,
-    places: &[(String, Partition)],
-    which: KafkaOffset,
-    patience: Duration,
-) -> Result<Ends, KafkaError> {
-    use RDKafkaErrorCode::{LeaderNotAvailable, NotLeaderForPartition};
-    let deadline = Instant::now() + patience;
-    loop {
-        match ask(client, places, which, patience) {
-            Err(error)
-                if Instant::now() < deadline
-                    && matches!(
-                        error.rdkafka_error_code(),
-                        Some(LeaderNotAvailable | NotLeaderForPartition)
-                    ) =>
-            {
-                #[expect(clippy::disallowed_methods, reason = "on a thread that may wait for brokers")]
-                std::thread::sleep(AGAIN);
-            }
-            done => return done,
-        }
-    }
 }
 
 /// How far a reader has come, markers of transactions included. Partitions of which nothing was read yet are left out.

@@ -16,8 +16,10 @@ mod survey;
 mod write;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
 
 use crate::{Error, OpenError, Partition};
 
@@ -29,6 +31,9 @@ pub use copy::{Moved, MovedRecords, MovedState};
 pub use groups::MemberSeen;
 pub use marker::{Marker, marker};
 pub use survey::{StateSeen, Survey, UnreadSeen, survey};
+
+/// Between two questions of [`insist`].
+const ASK_AGAIN: Duration = Duration::from_millis(200);
 
 /// What is to be moved, and where to.
 #[derive(Debug, Clone)]
@@ -253,4 +258,39 @@ async fn blocking<T: Send + 'static>(
     done.unwrap_or_else(|error| {
         Err(MoveError::Broker { what: "move topics".to_owned(), reason: error.to_string() })
     })
+}
+
+/// Asks again what passes by itself: a group or a partition changes its broker, as when that was started, or the topic made,
+/// just now. Blocks.
+fn insist<T>(what: &str, patience: Duration, call: impl Fn() -> KafkaResult<T>) -> Result<T, MoveError> {
+    use RDKafkaErrorCode::{
+        CoordinatorLoadInProgress, CoordinatorNotAvailable, LeaderNotAvailable, NotCoordinator,
+        NotLeaderForPartition,
+    };
+    let deadline = Instant::now() + patience;
+    loop {
+        let error = match call() {
+            Ok(done) => return Ok(done),
+            Err(error) => error,
+        };
+        let passes = matches!(
+            error.rdkafka_error_code(),
+            Some(
+                CoordinatorLoadInProgress
+                    | CoordinatorNotAvailable
+                    | NotCoordinator
+                    | LeaderNotAvailable
+                    | NotLeaderForPartition
+            )
+        );
+        if !passes || Instant::now() >= deadline {
+            return Err(failed(what, &error));
+        }
+        wait(ASK_AGAIN);
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a thread of its own, that waits for brokers")]
+fn wait(so_long: Duration) {
+    std::thread::sleep(so_long);
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 use rdkafka::{ClientConfig, Offset as KafkaOffset, TopicPartitionList};
 use tracing::{debug, warn};
 
@@ -125,18 +125,7 @@ impl Transactions {
     /// Waits until of every record is known what came of it.
     fn arrive(&self, deadline: Instant) {
         while self.producer.in_flight_count() > 0 && Instant::now() < deadline {
-            self.hear();
-        }
-    }
-
-    /// Takes in what came of some records, or waits for a moment. Not by a poll that waits: of its last millisecond it
-    /// makes a loop that asks without end, which was a tenth of what a worker cost.
-    #[expect(clippy::disallowed_methods, reason = "a thread of its own, that waits for the broker")]
-    fn hear(&self) {
-        let before = self.producer.in_flight_count();
-        self.producer.poll(Duration::ZERO);
-        if self.producer.in_flight_count() == before {
-            std::thread::sleep(A_BREATH);
+            hear(&self.producer);
         }
     }
 
@@ -161,7 +150,7 @@ impl Transactions {
                         return Err(error);
                     }
                     record = unsent;
-                    self.hear();
+                    hear(&self.producer);
                 }
             }
         }
@@ -219,6 +208,17 @@ impl Transactions {
             (None, KafkaError::Transaction(error)) if error.is_fatal() => Some(Failure::Over(error.string())),
             (None, _) => None,
         }
+    }
+}
+
+/// Takes in what came of some records, or waits for a moment. Not by a poll that waits: of its last millisecond it makes a
+/// loop that asks without end, which was a tenth of what a worker cost.
+#[expect(clippy::disallowed_methods, reason = "a thread of its own, that waits for the broker")]
+pub(super) fn hear<C: ProducerContext>(producer: &BaseProducer<C>) {
+    let before = producer.in_flight_count();
+    producer.poll(Duration::ZERO);
+    if producer.in_flight_count() == before {
+        std::thread::sleep(A_BREATH);
     }
 }
 

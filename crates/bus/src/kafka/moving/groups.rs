@@ -1,22 +1,18 @@
 //! Groups: who is in them, where they are, and taking positions in topics of others over to groups of the new prefix.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-use rdkafka::error::KafkaResult;
-use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
 use crate::kafka::context::Quiet;
 use crate::kafka::settings::KafkaConfig;
 use crate::kafka::topics;
 
-use super::{Move, MoveError, blocking, failed, probe};
+use super::{Move, MoveError, blocking, failed, insist, probe};
 
 /// One question to a broker.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Before it is put again.
-const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// A process that is in a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,7 +92,7 @@ pub(super) fn committed(
     for at in 0..partitions {
         asked.add_partition(named, at as i32);
     }
-    let told = insist(&what, || asking.committed_offsets(asked.clone(), PATIENCE))?;
+    let told = insist(&what, PATIENCE, || asking.committed_offsets(asked.clone(), PATIENCE))?;
     let at = |at: u32| match told.find_partition(named, at as i32).map(|found| found.offset()) {
         Some(KafkaOffset::Offset(next)) => u64::try_from(next).ok(),
         _ => None,
@@ -140,30 +136,5 @@ fn commit(
     }
     let writer: BaseConsumer<Quiet> =
         config.consumer(group).create_with_context(Quiet).map_err(|error| failed(&what, &error))?;
-    insist(&what, || writer.commit(&list, CommitMode::Sync))
-}
-
-/// Groups change their broker, as when one was started just now: then it is asked again.
-fn insist<T>(what: &str, call: impl Fn() -> KafkaResult<T>) -> Result<T, MoveError> {
-    use RDKafkaErrorCode::{CoordinatorLoadInProgress, CoordinatorNotAvailable, NotCoordinator};
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let error = match call() {
-            Ok(done) => return Ok(done),
-            Err(error) => error,
-        };
-        let passes = matches!(
-            error.rdkafka_error_code(),
-            Some(CoordinatorLoadInProgress | CoordinatorNotAvailable | NotCoordinator)
-        );
-        if !passes || Instant::now() >= deadline {
-            return Err(failed(what, &error));
-        }
-        wait();
-    }
-}
-
-#[expect(clippy::disallowed_methods, reason = "a thread of its own, that waits for brokers")]
-fn wait() {
-    std::thread::sleep(LOOK_AGAIN);
+    insist(&what, PATIENCE, || writer.commit(&list, CommitMode::Sync))
 }

@@ -16,7 +16,7 @@ use crate::{Keep, Partition, Topic};
 
 use super::read::{Place, Stream};
 use super::write::{Writer, Written};
-use super::{Move, MoveError, blocking, failed, probe};
+use super::{Move, MoveError, blocking, insist, probe};
 
 /// Keys of its records.
 const BEGUN: &[u8] = b"begun";
@@ -66,8 +66,7 @@ fn look(config: &KafkaConfig, named: &str) -> Result<Marker, MoveError> {
         Some(code) => return Err(MoveError::Broker { what, reason: code.to_string() }),
     }
     let places = [(named.to_owned(), Partition(0))];
-    let ask =
-        |which| ends::ask_until_led(&probe, &places, which, PATIENCE).map_err(|error| failed(&what, &error));
+    let ask = |which| insist(&what, PATIENCE, || ends::ask(&probe, &places, which, PATIENCE));
     let (begins, ends) = (ask(KafkaOffset::Beginning)?, ask(KafkaOffset::End)?);
     let place = Place { partition: Partition(0), from: begins[&places[0]], end: ends[&places[0]] };
     let mut stream = Stream::open(config, GROUP, named, &[place])?;

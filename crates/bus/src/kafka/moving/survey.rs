@@ -15,7 +15,7 @@ use crate::kafka::topics;
 use super::groups::{self, MemberSeen};
 use super::marker::{Marker, marker};
 use super::read::Place;
-use super::{Move, MoveError, blocking, failed, probe};
+use super::{Move, MoveError, blocking, failed, insist, probe, wait};
 
 /// One question to a broker.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -227,13 +227,8 @@ fn bounds(
             let reason = format!("a transaction is open in partition {}: somebody is writing to it", place.1);
             return Err(MoveError::Broker { what, reason });
         }
-        wait();
+        wait(LOOK_AGAIN);
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "a thread of its own, that waits for brokers")]
-fn wait() {
-    std::thread::sleep(LOOK_AGAIN);
 }
 
 /// Begins and ends.
@@ -243,9 +238,7 @@ pub(super) fn ask(
     partitions: u32,
 ) -> Result<(Ends, Ends), MoveError> {
     let places: Vec<_> = (0..partitions).map(|at| (named.to_owned(), Partition(at))).collect();
-    let ask = |which| {
-        ends::ask_until_led(client, &places, which, PATIENCE)
-            .map_err(|error| failed(&format!("ask where {named} ends"), &error))
-    };
+    let what = format!("ask where {named} ends");
+    let ask = |which| insist(&what, PATIENCE, || ends::ask(client, &places, which, PATIENCE));
     Ok((ask(KafkaOffset::Beginning)?, ask(KafkaOffset::End)?))
 }

@@ -13,6 +13,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, Prod
 use crate::Partition;
 use crate::kafka::context;
 use crate::kafka::settings::KafkaConfig;
+use crate::kafka::transaction::hear;
 
 use super::{MoveError, failed};
 
@@ -96,7 +97,7 @@ impl Writer {
                         return Err(failed(&format!("write to {topic}"), &error));
                     }
                     record = unsent;
-                    self.producer.poll(Duration::from_millis(5));
+                    hear(&self.producer);
                     self.check()?;
                 }
             }
