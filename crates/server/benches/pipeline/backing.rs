@@ -3,11 +3,11 @@
 //! `RINGPOST_TEST_KAFKA` and `RINGPOST_TEST_POSTGRES` name them, with the folders that `scripts/kafka run` and
 //! `scripts/postgres run` tell, by which their processor time is known.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::figures::{ticks, tree_seconds};
+use crate::figures::{cpu_seconds, tree_seconds};
 
 /// Another name for each installation: what an earlier one left is in nobody's way.
 static INSTALLATIONS: AtomicUsize = AtomicUsize::new(0);
@@ -75,18 +75,36 @@ impl Backing {
     }
 }
 
-/// CPU seconds that PostgreSQL and the broker have used so far.
-pub(crate) fn others() -> (f64, f64) {
-    let of = |folder: &str, file: &str| {
-        let folder = std::env::var_os(folder).map(PathBuf::from)?;
-        let text = std::fs::read_to_string(folder.join(file)).ok()?;
-        text.lines().next()?.trim().parse::<u32>().ok()
-    };
-    let postgres = of("RINGPOST_TEST_POSTGRES_DIR", "data/postmaster.pid").map_or(0.0, tree_seconds);
-    let broker = of("RINGPOST_TEST_KAFKA_DIR", "node-1.pid");
-    let broker =
-        broker.map_or(0.0, |process| ticks(&Path::new("/proc").join(process.to_string()), &[11, 12]));
-    (postgres, broker)
+/// CPU seconds of a process of ours, of PostgreSQL and of the broker: so far, or between two moments.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Spent {
+    pub(crate) ours: f64,
+    pub(crate) postgres: f64,
+    pub(crate) broker: f64,
+}
+
+impl Spent {
+    /// Until now, by a process that has used so much.
+    pub(crate) fn so_far(ours: f64) -> Self {
+        let of = |folder: &str, file: &str| {
+            let folder = std::env::var_os(folder).map(PathBuf::from)?;
+            let text = std::fs::read_to_string(folder.join(file)).ok()?;
+            text.lines().next()?.trim().parse::<u32>().ok()
+        };
+        let postgres = of("RINGPOST_TEST_POSTGRES_DIR", "data/postmaster.pid").map_or(0.0, tree_seconds);
+        let broker = of("RINGPOST_TEST_KAFKA_DIR", "node-1.pid").map_or(0.0, cpu_seconds);
+        Self { ours, postgres, broker }
+    }
+
+    /// From an earlier moment to this one, for each thousand of so many.
+    pub(crate) fn per_thousand(self, since: Self, count: usize) -> Self {
+        let each = |now: f64, before: f64| (now - before) / count as f64 * 1_000.0;
+        Self {
+            ours: each(self.ours, since.ours),
+            postgres: each(self.postgres, since.postgres),
+            broker: each(self.broker, since.broker),
+        }
+    }
 }
 
 /// A database of its own. By the client that comes with the server.

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::backing::others;
+use crate::backing::Spent;
 use crate::calls::{self, LEGS};
 use crate::feed::Feed;
 use crate::figures::{Spread, now_micros, tell};
@@ -36,7 +36,7 @@ async fn at(interval: u64) {
     // Where the last leg of each call is: its name is in that one.
     let lasts: Vec<Option<usize>> = legs.iter().map(|(_, leg)| calls::number_in(leg.as_bytes())).collect();
     let mut posted: Vec<Option<Instant>> = vec![None; calls];
-    let (ours, others_before, mut told) = (server.cpu_seconds(), others(), 0);
+    let (before, mut told) = (server.spent(), 0);
     feed.steady(&legs, RATE * LEGS, |at, until| {
         for call in lasts[told..until].iter().flatten() {
             posted[*call] = Some(at);
@@ -45,9 +45,7 @@ async fn at(interval: u64) {
     })
     .await;
     receiver.until(calls).await;
-    let each = |seconds: f64| seconds / calls as f64 * 1_000.0;
-    let (ours, (postgres, broker)) = (each(server.cpu_seconds() - ours), others());
-    let (postgres, broker) = (each(postgres - others_before.0), each(broker - others_before.1));
+    let Spent { ours, postgres, broker } = server.spent().per_thousand(before, calls);
     let waited = (WARM..calls).filter_map(|call| {
         let waited = receiver.came(call)?.saturating_duration_since(posted[call]?);
         Some(waited.as_secs_f64() * 1_000.0 - SETTLE_MS as f64)

@@ -54,7 +54,7 @@ fn place(process: u32) -> PathBuf {
 }
 
 /// Seconds of these fields. A tick is a hundredth of a second on every Linux that we know.
-pub(crate) fn ticks(process: &Path, fields: &[usize]) -> f64 {
+fn ticks(process: &Path, fields: &[usize]) -> f64 {
     fields.iter().filter_map(|at| field(process, *at)).sum::<f64>() / 100.0
 }
 

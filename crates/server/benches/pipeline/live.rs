@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use crate::backing::others;
+use crate::backing::Spent;
 use crate::calls::{self, LEGS};
 use crate::feed::Feed;
 use crate::figures::{now_micros, tell};
@@ -62,7 +62,7 @@ pub(crate) async fn measure() {
         begin(&feed, calls).await;
         is_live(&server, calls).await;
         let held = server.resident_megabytes();
-        price(&feed, &server, calls, 4, calls).await;
+        price(&feed, &server, calls).await;
         let dispatch = installation.serve_as("dispatch").await;
         receiver.until(MEASURED).await;
         server.kill();
@@ -108,13 +108,11 @@ async fn at_rate(rate: usize, partitions: u32) {
     let server = installation.serve_as("aggregate").await;
     let calls = rate * SECONDS / LEGS;
     let legs = calls::mixed(0, calls, TENANTS, now_micros());
-    let (ours, (_, broker)) = (server.cpu_seconds(), others());
-    let begun = Instant::now();
+    let (before, begun) = (server.spent(), Instant::now());
     feed.steady(&legs, rate, |_, _| ()).await;
     server.until("ringpost_session_records_total", |records| records >= calls as f64).await;
     let took = begun.elapsed();
-    let each = |seconds: f64| seconds / legs.len() as f64 * 1_000.0;
-    let (ours, broker) = (each(server.cpu_seconds() - ours), each(others().1 - broker));
+    let Spent { ours, broker, .. } = server.spent().per_thousand(before, legs.len());
     tell(
         &format!("{rate} legs/s, {partitions} partitions"),
         &format!(
@@ -125,17 +123,16 @@ async fn at_rate(rate: usize, partitions: u32) {
 }
 
 /// What a leg costs while so many calls are going on.
-async fn price(feed: &Feed, server: &Server, live: usize, partitions: u32, first: usize) {
-    let legs = calls::mixed(first, MEASURED, TENANTS, now_micros());
+async fn price(feed: &Feed, server: &Server, live: usize) {
+    let legs = calls::mixed(live, MEASURED, TENANTS, now_micros());
     let records = server.metric("ringpost_session_records_total").await;
-    let (ours, (_, broker), begun) = (server.cpu_seconds(), others(), Instant::now());
+    let (before, begun) = (server.spent(), Instant::now());
     feed.append(&legs).await;
     server.until("ringpost_session_records_total", |now| now >= records + MEASURED as f64).await;
-    let each = |seconds: f64| seconds / legs.len() as f64 * 1_000.0;
-    let (ours, broker) = (each(server.cpu_seconds() - ours), each(others().1 - broker));
+    let Spent { ours, broker, .. } = server.spent().per_thousand(before, legs.len());
     let took = begun.elapsed().as_secs_f64() - SETTLE_MS as f64 / 1_000.0;
     tell(
-        &format!("{live} calls going on, {partitions} partitions"),
+        &format!("{live} calls going on, a call more"),
         &format!(
             "{:.0} legs/s, CPU s per 1,000 legs {ours:.4}, broker {broker:.4}",
             legs.len() as f64 / took

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::backing::others;
+use crate::backing::Spent;
 use crate::calls::{self, LEGS};
 use crate::feed::Feed;
 use crate::figures::{now_micros, tell};
@@ -29,54 +29,38 @@ pub(crate) async fn measure(calls: usize) {
     }
 }
 
-/// What was used from here on.
-struct Begun {
-    at: Instant,
-    postgres: f64,
-    broker: f64,
-}
-
-impl Begun {
-    fn now() -> Self {
-        let (postgres, broker) = others();
-        Self { at: Instant::now(), postgres, broker }
-    }
-
-    /// Per second, and CPU seconds per 1,000: ours, the server's, the broker's.
-    fn tell(&self, what: &str, unit: &str, count: usize, took: Duration, server: &Server) {
-        let (postgres, broker) = others();
-        let each = |seconds: f64| seconds / count as f64 * 1_000.0;
-        let (ours, postgres) = (each(server.cpu_seconds()), each(postgres - self.postgres));
-        let broker = each(broker - self.broker);
-        let rate = count as f64 / took.as_secs_f64();
-        tell(
-            what,
-            &format!(
-                "{rate:.0} {unit}/s, CPU s per 1,000: {ours:.4}, PostgreSQL {postgres:.4}, broker {broker:.4}; {:.0} MB",
-                server.resident_megabytes()
-            ),
-        );
-    }
+/// Per second, and CPU seconds per 1,000: ours, the server's, the broker's. `since`: before the process was started.
+fn tell_of(what: &str, unit: &str, count: usize, took: Duration, since: Spent, server: &Server) {
+    let Spent { ours, postgres, broker } = server.spent().per_thousand(since, count);
+    let rate = count as f64 / took.as_secs_f64();
+    tell(
+        what,
+        &format!(
+            "{rate:.0} {unit}/s, CPU s per 1,000: {ours:.4}, PostgreSQL {postgres:.4}, broker {broker:.4}; {:.0} MB",
+            server.resident_megabytes()
+        ),
+    );
 }
 
 /// The start is in it, `settle` is not.
 async fn aggregate(installation: &Installation, calls: usize) {
-    let begun = Begun::now();
+    let (begun, since) = (Instant::now(), Spent::so_far(0.0));
     let server = installation.serve_as("aggregate").await;
     server.until("ringpost_session_records_total", |records| records >= calls as f64).await;
     let what = format!("aggregate ({})", installation.backing());
-    begun.tell(&what, "legs", calls * LEGS, begun.at.elapsed() - SETTLE, &server);
+    tell_of(&what, "legs", calls * LEGS, begun.elapsed() - SETTLE, since, &server);
 }
 
 /// From the start of the process to the last request.
 async fn dispatch(installation: &Installation, receiver: &Receiver, path: &str, calls: usize) {
-    let begun = Begun::now();
+    let (begun, since) = (Instant::now(), Spent::so_far(0.0));
     let server = installation.serve_as("dispatch").await;
     receiver.until(calls).await;
-    let took = begun.at.elapsed();
+    let took = begun.elapsed();
     // What came of each is in the store before the position moves.
     server.until("ringpost_stage_lag_records", |behind| behind == 0.0).await;
-    begun.tell(&format!("dispatch {path} ({})", installation.backing()), "deliveries", calls, took, &server);
+    let what = format!("dispatch {path} ({})", installation.backing());
+    tell_of(&what, "deliveries", calls, took, since, &server);
     let owed = server.metric("ringpost_store_rows_total{table=\"debts\"}").await;
     let extra = receiver.requests().saturating_sub(calls);
     if extra > 0 || owed > 0.0 {

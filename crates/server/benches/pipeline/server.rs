@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::backing::Spent;
 use crate::figures::{cpu_seconds, resident_megabytes};
 
 /// Ready within this, or never.
@@ -96,6 +97,11 @@ impl Server {
 
     pub(crate) fn cpu_seconds(&self) -> f64 {
         cpu_seconds(self.child.id())
+    }
+
+    /// What it, PostgreSQL and the broker have used so far.
+    pub(crate) fn spent(&self) -> Spent {
+        Spent::so_far(self.cpu_seconds())
     }
 
     pub(crate) fn resident_megabytes(&self) -> f64 {
