@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use ringpost_enrich::{Builder, Contacts, Places, Tariff, rows_from_csv};
+use ringpost_enrich::{Builder, Contacts, Edit, Places, Tariff, rows_from_csv};
 use ringpost_model::{Contact, ContactField, Directory, Timestamp};
 
 const CONTACTS: u32 = 1_000_000;
@@ -49,7 +49,20 @@ fn directory(criterion: &mut Criterion) {
             bencher.iter(|| black_box(contacts.find(next.next().map_or("", |number| number))));
         });
     }
+    // One by one, as somebody changes them on a page; the table that is in use stays as it is.
+    for before in [0, 10_000] {
+        let edited = contacts.edited((0..before).map(edit));
+        group.bench_function(format!("a single edit, after {before}"), |bencher| {
+            bencher.iter(|| black_box(edited.edited([edit(CONTACTS / 2)])));
+        });
+    }
     group.finish();
+}
+
+/// The same once more: what it costs does not hang on what is different.
+fn edit(n: u32) -> Edit {
+    let contact = contact(n);
+    Edit { directory: "d".into(), contact: contact.id.clone(), now: Some(contact) }
 }
 
 /// Rows as a carrier has them: a price for each of 5,000 prefixes, by day and by night.
